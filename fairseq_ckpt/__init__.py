@@ -1,0 +1,5 @@
+"""Reads, checks and makes checkpoints of the published layouts."""
+
+from .errors import CheckpointError
+
+__all__ = ["CheckpointError"]

@@ -1,0 +1,103 @@
+"""Manifests: one tab-separated line per trial, fairseq's speech-to-text convention."""
+
+import os
+from collections.abc import Container, Iterable
+from pathlib import Path
+from sys import intern
+
+from .errors import DataError
+from .text import read_lines
+from .trial import LABELS, Trial
+
+COLUMNS = ("id", "audio", "n_frames", "label")
+
+
+def read_manifest(path: str | Path) -> list[Trial]:
+    """The trials of a manifest, in its order; every column beyond id, audio, n_frames and label is a fact.
+
+    An empty cell is a fact that is not known and is left out of `facts`.
+    Raises DataError (`path:line: what: remedy`) on the first line that is not a trial, or when there is none.
+    """
+    header, *lines = read_lines(path)
+    columns = header.split("\t")
+    for column in (*COLUMNS, *columns):
+        if columns.count(column) != 1:
+            what = f"column {column} is repeated" if column in columns else f"no column {column}"
+            raise DataError(f"{path}:1: {what}: the header names {', '.join(COLUMNS)} and any fact once, between tabs")
+    if not lines:
+        raise DataError(f"{path}:1: no trial after the header: write the manifest again with `sls prepare`")
+
+    trials: dict[str, Trial] = {}
+    for number, line in enumerate(lines, start=2):
+        cells = line.split("\t")
+        if len(cells) != len(columns):
+            what = f"{len(cells)} fields, but the header has {len(columns)}"
+            raise DataError(f"{path}:{number}: {what}: separate the fields by single tabs")
+        facts = dict(zip(columns, cells, strict=True))
+        name, audio, n_frames, label = fields = [facts.pop(column) for column in COLUMNS]
+        if fault := _fault(*fields, known=trials):
+            raise DataError(f"{path}:{number}: {fault}")
+        # The same few speakers, attacks and codecs return in every line: one string each.
+        facts = {key: intern(fact) for key, fact in facts.items() if fact}
+        trials[name] = Trial(name, audio, intern(label), int(n_frames), facts)
+    return list(trials.values())
+
+
+def write_manifest(path: str | Path, trials: Iterable[Trial]) -> None:
+    """Write trials to a manifest that `read_manifest` reads, whole or not at all; makes the folder.
+
+    Columns: id, audio, n_frames, label, then every fact in order of first appearance.
+    Raises DataError, before anything is written, on what a manifest cannot hold.
+    """
+    path, trials = Path(path), list(trials)
+    if not trials:
+        raise DataError(f"{path}: no trial to write: a manifest needs at least one")
+    facts = list(dict.fromkeys(key for trial in trials for key in trial.facts))
+    if clash := set(facts) & set(COLUMNS):
+        raise DataError(f"{path}: a fact is named {clash.pop()} like a column of every manifest: rename the fact")
+    if fault := _unwritable(facts):
+        raise DataError(f"{path}: the names of the facts: {fault}")
+
+    lines, names = ["\t".join((*COLUMNS, *facts))], set()
+    for trial in trials:
+        fields = (trial.id, trial.audio, str(trial.n_frames), trial.label)
+        cells = (*fields, *(trial.facts.get(key, "") for key in facts))
+        if fault := _fault(*fields, known=names) or _unwritable(cells):
+            raise DataError(f"{path}: trial {trial.id!r}: {fault}")
+        names.add(trial.id)
+        lines.append("\t".join(cells))
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _fault(name: str, audio: str, n_frames: str, label: str, known: Container[str]) -> str:
+    """What is wrong with the four fields that every manifest has, and the remedy; empty when nothing is."""
+    if not name:
+        return "empty id: name the trial"
+    if name in known:
+        return f"repeated id {name!r}: list each trial once"
+    if not audio:
+        return "empty audio: give the path of the recording"
+    if not (n_frames.isascii() and n_frames.isdigit()):
+        return f"n_frames is {n_frames!r}: give the number of samples at 16 kHz, or 0 when not read"
+    if label and label not in LABELS:
+        return f"unknown label {label!r}: use {' or '.join(LABELS)}, or nothing when it is not known"
+    return ""
+
+
+def _unwritable(cells: Iterable[str]) -> str:
+    """Why a line of a tab-separated UTF-8 file cannot hold these cells, and the remedy; empty when it can."""
+    line = "".join(cells)
+    if any(sign in line for sign in "\t\n\r"):
+        return "a tab or line break in a name: rename it"
+    try:
+        line.encode("utf-8")
+    except UnicodeEncodeError:
+        return "a name that is not UTF-8: rename it"
+    return ""

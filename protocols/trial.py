@@ -1,0 +1,21 @@
+"""One trial: an utterance to be judged bona fide or spoof."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+LABELS = ("bonafide", "spoof")
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One utterance with its label, as a protocol or manifest lists it.
+
+    `audio` is a path, `label` is `bonafide`, `spoof` or empty when unknown, `n_frames` is the length in samples at
+    16 kHz (0: not read), `facts` is what else the corpus knows (speaker, attack, codec, ...) in its own words.
+    """
+
+    id: str
+    audio: str
+    label: str = ""
+    n_frames: int = 0
+    facts: Mapping[str, str] = field(default_factory=dict, hash=False)

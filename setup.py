@@ -1,0 +1,26 @@
+from setuptools import find_packages, setup
+
+setup(
+    name="sls-plugin",
+    version="0.1.0",
+    description="A fairseq plugin that detects synthetic speech: XLS-R + SLS, its data, metrics and tools",
+    license="MIT",
+    python_requires=">=3.11,<3.13",
+    packages=find_packages(include=["sls_plugin*", "fairseq_ckpt*", "protocols*"]),
+    # fairseq-fixed is the maintained build of fairseq for Python 3.11 and 3.12; upstream 0.12.2 does not import there.
+    install_requires=[
+        "torch>=2.6,<3",
+        "fairseq-fixed==0.12.3.1",
+        "numpy>=1.26,<3",
+        "librosa>=0.10.2,<1",
+        "soundfile>=0.12.1,<1",
+        "scipy>=1.11,<2",
+        "tensorboardX>=2.6,<3",
+    ],
+    extras_require={
+        "report": ["matplotlib>=3.8,<4"],
+        "test": ["pytest>=8,<10", "hypothesis>=6.100,<7", "ruff==0.17.5"],
+        "web": [],
+    },
+    entry_points={"console_scripts": ["sls=sls_plugin.__main__:main"]},
+)

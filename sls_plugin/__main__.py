@@ -1,0 +1,58 @@
+"""`sls`: prepare, score, evaluate and report, from the command line."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from fairseq_ckpt.errors import CheckpointError
+from protocols import DataError
+from sls_plugin.cli import evaluate, prepare, report, score
+
+COMMANDS = {"prepare": prepare, "score": score, "evaluate": evaluate, "report": report}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one subcommand: 0 on success, 1 on a problem with the data, told in one line; exits 2 on wrong usage."""
+    parser, commands = _parsers()
+    args = parser.parse_args(argv)
+    if args.command is None:
+        parser.print_help(sys.stderr)
+        return 2
+    try:
+        return COMMANDS[args.command].run(args)
+    except argparse.ArgumentError as error:  # arguments that are only wrong together
+        commands[args.command].error(str(error))
+    except (DataError, CheckpointError) as error:
+        problem = str(error)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        problem = f"{error.filename}: {error.strerror}"
+    except KeyboardInterrupt:
+        print(f"sls {args.command}: interrupted", file=sys.stderr)
+        return 130
+    print(f"sls {args.command}: error: {problem}", file=sys.stderr)
+    return 1
+
+
+def _parsers() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
+    """The parser of `sls` and those of its subcommands."""
+    parser = argparse.ArgumentParser(
+        prog="sls",
+        description="Detect synthetic speech: corpora to manifests, recordings to scores, scores to figures.",
+        epilog="`sls COMMAND --help` explains a command and gives an example.",
+    )
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND")
+    for name, command in COMMANDS.items():
+        subparser = subparsers.add_parser(
+            name,
+            help=command.HELP,
+            description=f"{command.HELP[0].upper()}{command.HELP[1:]}.",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        command.add_arguments(subparser)
+    return parser, subparsers.choices
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,82 @@
+"""`sls score`: recordings to a score file."""
+
+import argparse
+import sys
+from pathlib import Path
+
+HELP = "score recordings with a trained detector"
+DTYPES = ("float32", "bfloat16", "float16")
+
+EPILOG = """\
+examples:
+  sls score checkpoint_best.pt recordings/ --output scores.txt
+  sls score checkpoint_best.pt DATA/eval.tsv --output scores.txt --batch-size 32 --device cuda --dtype bfloat16
+
+A higher score means more bona fide. It is the score that the detector's authors write, log p(bona fide) for SLS.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `sls score`."""
+    parser.epilog = EPILOG
+    parser.add_argument("checkpoint", metavar="CKPT", help="checkpoint of a detector, as training writes it")
+    parser.add_argument(
+        "inputs", metavar="INPUT", nargs="+", help="manifest (.tsv), recording, folder (taken recursively), or text list of paths"
+    )
+    parser.add_argument("--output", metavar="FILE", type=Path, required=True, help="score file to write: `id score` per line")
+    parser.add_argument("--batch-size", metavar="N", type=_positive, default=8, help="clips at a time (default: %(default)s)")
+    parser.add_argument("--dtype", choices=DTYPES, default="float32", help="arithmetic of the model (default: %(default)s)")
+    parser.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: cuda where there is one)")
+    parser.add_argument("--num-workers", metavar="N", type=int, default=2, help="decoding processes (default: %(default)s)")
+    parser.add_argument("--llr", action="store_true", help="write log-likelihood ratios (logit differences, uncalibrated) instead")
+    parser.add_argument("--overwrite", action="store_true", help="replace the output if it exists")
+    parser.add_argument(
+        "--skip-broken", action="store_true", help="score the rest, list broken recordings in FILE.errors.tsv, exit with 1"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Score every trial of the inputs, in their order."""
+    from protocols import DataError
+    from sls_plugin.scoring.inputs import read_inputs
+
+    if args.output.exists() and not args.overwrite:
+        raise DataError(f"{args.output}: exists already: give --overwrite to replace it, or another --output")
+    trials = read_inputs(args.inputs)
+
+    import torch  # slow to import: the problems above are told first
+    from tqdm import tqdm
+
+    from sls_plugin.scoring.engine import ScoringEngine, load_detector
+    from sls_plugin.scoring.score_file import write_errors, write_scores
+
+    device = args.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    model, segment = load_detector(args.checkpoint)
+    engine = ScoringEngine(
+        model,
+        segment,
+        device=device,
+        dtype=getattr(torch, args.dtype),
+        batch_size=args.batch_size,
+        num_workers=args.num_workers,
+        llr=args.llr,
+        skip_broken=args.skip_broken,
+    )
+    progress = tqdm(engine.scores(trials), total=len(trials), unit="clip", disable=not sys.stderr.isatty())
+    write_scores(args.output, progress)
+    if not engine.broken:
+        print(f"{len(trials):,} scores: {args.output}")
+        return 0
+    errors = write_errors(args.output, engine.broken)
+    print(
+        f"{len(trials) - len(engine.broken):,} scores: {args.output}; {len(engine.broken):,} recordings are broken: {errors}",
+        file=sys.stderr,
+    )
+    return 1
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return number

@@ -1,0 +1,1 @@
+"""Recordings to the fixed-length waveforms that the models take."""

@@ -1,0 +1,146 @@
+"""The self-supervised backbone that all XLS-R detectors share."""
+
+from dataclasses import dataclass, field
+from typing import Any, Optional
+
+import torch
+from fairseq.dataclass import FairseqDataclass
+from fairseq.dataclass.utils import merge_with_parent
+from fairseq.models.wav2vec import Wav2Vec2Config, Wav2Vec2Model
+from omegaconf import OmegaConf
+from torch import Tensor, nn
+
+from fairseq_ckpt import CheckpointError
+from fairseq_ckpt.xlsr import check_config, read_xlsr
+from protocols import DataError
+
+# Only pre-training uses these. They stay in every detector's checkpoint, as in the published ones, and are never trained.
+PRETRAINING_ONLY = ("mask_emb", "quantizer", "project_q", "final_proj")
+
+
+@dataclass
+class XLSRConfig(FairseqDataclass):
+    w2v_path: Optional[str] = field(
+        default=None, metadata={"help": "pre-trained XLS-R or wav2vec 2.0 checkpoint of fairseq, such as xlsr2_300m.pt"}
+    )
+    w2v_args: Any = field(
+        default=None, metadata={"help": "the backbone's configuration; training fills it in, so that scoring needs no --w2v-path"}
+    )
+    dropout: Optional[float] = field(default=None, metadata={"help": "dropout of the backbone; by default the checkpoint's"})
+    attention_dropout: Optional[float] = field(default=None, metadata={"help": "likewise, after the attention's softmax"})
+    activation_dropout: Optional[float] = field(default=None, metadata={"help": "likewise, inside the feed-forward blocks"})
+    dropout_input: Optional[float] = field(default=None, metadata={"help": "likewise, on the projected features"})
+    encoder_layerdrop: Optional[float] = field(default=None, metadata={"help": "chance to skip a layer in training"})
+    freeze_backbone: bool = field(default=False, metadata={"help": "train the head alone"})
+    freeze_backbone_updates: int = field(
+        default=0,
+        metadata={
+            "help": "train the head alone for the first N updates (with --optimizer l2_adam; several GPUs also need "
+            "--find-unused-parameters)"
+        },
+    )
+    freeze_below_layer: int = field(
+        default=0, metadata={"help": "keep transformer layers 0 to K-1 and all that comes before them as pre-trained"}
+    )
+    head_lr_scale: float = field(
+        default=1.0, metadata={"help": "the head's learning rate, as a multiple of --lr (with --optimizer l2_adam)"}
+    )
+
+
+class XLSR(nn.Module):
+    """fairseq's own Wav2Vec2Model with every transformer layer tapped; tensor names `model.*`."""
+
+    def __init__(self, cfg: XLSRConfig) -> None:
+        super().__init__()
+        self.cfg = cfg
+        self.num_updates = 0
+        pretrained = None
+        if cfg.w2v_args is None:
+            if cfg.w2v_path is None:
+                raise CheckpointError("--w2v-path is missing: name a pre-trained XLS-R checkpoint, such as xlsr2_300m.pt")
+            pretrained = read_xlsr(cfg.w2v_path)
+            cfg.w2v_args = pretrained.config
+        self.model = Wav2Vec2Model(self._model_config())
+        if pretrained is not None:
+            self._load(pretrained.weights)
+        self._freeze()
+
+    def _model_config(self) -> Wav2Vec2Config:
+        config = check_config(OmegaConf.to_container(OmegaConf.create(self.cfg.w2v_args)), self.cfg.w2v_path or "w2v_args")
+        if isinstance(config.get("latent_temp"), str):  # some files hold the three numbers as text
+            config["latent_temp"] = [float(number) for number in config["latent_temp"].strip("()[] ").split(",")]
+        config = merge_with_parent(Wav2Vec2Config(), OmegaConf.create(config), remove_missing=True)
+        for name in ("dropout", "attention_dropout", "activation_dropout", "dropout_input", "encoder_layerdrop"):
+            value = getattr(self.cfg, name)
+            if value is not None:
+                config[name] = value
+        return config
+
+    def _load(self, weights: dict[str, Tensor]) -> None:
+        try:
+            self.model.load_state_dict(weights, strict=True)
+        except RuntimeError as error:
+            first = str(error).strip().splitlines()[1].strip()
+            raise CheckpointError(f"{self.cfg.w2v_path}: tensors do not fit its own configuration ({first})") from None
+
+    def _freeze(self) -> None:
+        """Parameters that no update may touch; those of a frozen start are left to the optimiser, which counts updates."""
+        frozen: list[nn.Module | nn.Parameter] = [getattr(self.model, name, None) for name in PRETRAINING_ONLY]
+        n_layers = len(self.layers)
+        if not 0 <= self.cfg.freeze_below_layer <= n_layers:
+            raise DataError(f"--freeze-below-layer {self.cfg.freeze_below_layer}: the backbone has {n_layers} layers")
+        if self.cfg.freeze_backbone:
+            frozen = [self.model]
+        elif self.cfg.freeze_below_layer:
+            model, encoder = self.model, self.model.encoder
+            frozen += [model.feature_extractor, model.layer_norm, model.post_extract_proj, encoder.pos_conv]
+            frozen += self.layers[: self.cfg.freeze_below_layer]
+        for part in frozen:
+            if part is not None:
+                part.requires_grad_(False)
+        for parameter in self.model.parameters():
+            if self.cfg.freeze_backbone_updates:
+                parameter.optim_overrides = {"optimizer": {"frozen_updates": self.cfg.freeze_backbone_updates}}
+
+    @property
+    def layers(self) -> nn.ModuleList:
+        return self.model.encoder.layers
+
+    @property
+    def n_features(self) -> int:
+        return self.model.encoder.embedding_dim
+
+    def n_frames(self, n_samples: int) -> int:
+        """Frames that the convolutional front-end makes of `n_samples`."""
+        for kernel, stride in self._convolutions():
+            n_samples = (n_samples - kernel) // stride + 1
+        return n_samples
+
+    def n_samples(self, n_frames: int) -> int:
+        """The fewest samples that give `n_frames`."""
+        for kernel, stride in reversed(self._convolutions()):
+            n_frames = (n_frames - 1) * stride + kernel
+        return n_frames
+
+    def _convolutions(self) -> list[tuple[int, int]]:
+        blocks = self.model.feature_extractor.conv_layers
+        return [(block[0].kernel_size[0], block[0].stride[0]) for block in blocks]
+
+    def train(self, mode: bool = True) -> "XLSR":
+        super().train(mode)
+        if self.cfg.freeze_backbone:
+            self.model.eval()  # no dropout in features that are not trained
+        return self
+
+    def set_num_updates(self, num_updates: int) -> None:
+        self.num_updates = num_updates
+
+    def forward(self, source: Tensor) -> list[Tensor]:
+        """The outputs of the transformer layers for waveforms (B x samples), each T x B x C, before the final layer norm.
+
+        A layer that layerdrop skips in training is missing from the list.
+        """
+        trained = not self.cfg.freeze_backbone and self.num_updates >= self.cfg.freeze_backbone_updates
+        with torch.set_grad_enabled(torch.is_grad_enabled() and trained):
+            result = self.model(source, mask=False, features_only=True)
+        return [layer_output for layer_output, *_ in result["layer_results"]]

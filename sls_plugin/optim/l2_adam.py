@@ -1,0 +1,67 @@
+"""Adam with the weight decay added to the gradient (L2), as the published recipes train."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from fairseq.dataclass import FairseqDataclass
+from fairseq.optim import FairseqOptimizer, register_optimizer
+from omegaconf import II
+
+DEFAULT_GROUP = {"lr_scale": 1.0, "frozen_updates": 0}
+
+
+@dataclass
+class L2AdamConfig(FairseqDataclass):
+    adam_betas: str = field(default="(0.9, 0.999)", metadata={"help": "decay rates of the two moments"})
+    adam_eps: float = field(default=1e-8, metadata={"help": "added to the denominator"})
+    weight_decay: float = field(default=1e-4, metadata={"help": "L2 penalty, added to the gradient"})
+    lr: list[float] = II("optimization.lr")
+
+
+@register_optimizer("l2_adam", dataclass=L2AdamConfig)
+class L2Adam(FairseqOptimizer):
+    """`torch.optim.Adam`; fairseq's own `adam` decays the weights apart from the gradient, which is AdamW.
+
+    A parameter's `optim_overrides["optimizer"]` may hold `lr_scale`, a factor on the learning rate, and `frozen_updates`,
+    the number of first updates that leave the parameter and its moments alone.
+    """
+
+    def __init__(self, cfg: L2AdamConfig, params: Iterable[torch.nn.Parameter]) -> None:
+        super().__init__(cfg)
+        groups = defaultdict(list)
+        for parameter in params:
+            overrides = getattr(parameter, "optim_overrides", {}).get("optimizer", {})
+            groups[tuple((DEFAULT_GROUP | overrides).items())].append(parameter)
+        self._optimizer = torch.optim.Adam(
+            [{"params": parameters, "updates": 0, **dict(group)} for group, parameters in groups.items()],
+            **self.optimizer_config,
+        )
+        self.set_lr(cfg.lr[0])
+
+    @property
+    def optimizer_config(self) -> dict[str, Any]:
+        betas = tuple(float(beta) for beta in self.cfg.adam_betas.strip("()[] ").split(","))
+        return {"lr": self.cfg.lr[0], "betas": betas, "eps": self.cfg.adam_eps, "weight_decay": self.cfg.weight_decay}
+
+    @property
+    def supports_flat_params(self) -> bool:
+        return False  # one flat tensor would lose the parameters' own settings
+
+    def get_lr(self) -> float:
+        """The learning rate of a parameter whose scale is 1."""
+        return self.param_groups[0]["lr"] / self.param_groups[0]["lr_scale"]
+
+    def set_lr(self, lr: float) -> None:
+        for group in self.param_groups:
+            group["lr"] = lr * group["lr_scale"]
+
+    def step(self, closure: Callable | None = None, scale: float = 1.0, groups: Any = None) -> None:
+        for group in self.param_groups:
+            if group["updates"] < group["frozen_updates"]:
+                for parameter in group["params"]:
+                    parameter.grad = None  # even a zero gradient would decay the weights
+            group["updates"] += 1
+        super().step(closure, scale, groups)

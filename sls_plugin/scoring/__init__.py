@@ -1,0 +1,1 @@
+"""From batches of waveforms to scores, and the files that hold them."""

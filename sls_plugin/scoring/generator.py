@@ -1,0 +1,60 @@
+"""`fairseq-generate` for detectors: a batch of trials in, their scores out as hypotheses."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from fairseq.data import Dictionary
+from torch import Tensor, nn
+
+from sls_plugin.data.trial_dataset import CLASSES
+
+
+class TrialDictionary(Dictionary):
+    """The tokens of fairseq's generation: the two classes as targets, scores as hypotheses.
+
+    fairseq hands hypotheses on as integers only: a score travels as a marker and the bits of its float32.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.class_tokens = [self.add_symbol(name) for name in CLASSES]
+        self.score_token = self.add_symbol("<score>")
+
+    def target_tokens(self, label: Tensor) -> Tensor:
+        """Labels (B) as targets (B x 1); an unknown label (-1) is the unknown token."""
+        return torch.tensor([*self.class_tokens, self.unk()])[label].unsqueeze(1)
+
+    def score_tokens(self, score: Tensor) -> Tensor:
+        return torch.stack([torch.tensor(self.score_token, dtype=torch.int32), score.float().cpu().view(torch.int32)])
+
+    def string(self, tensor: Tensor, *args: Any, **kwargs: Any) -> str:
+        if len(tensor) == 2 and tensor[0] == self.score_token:
+            return format(tensor[1].int().view(torch.float32).item(), ".9g")
+        return super().string(tensor, *args, **kwargs)
+
+
+class TrialGenerator:
+    """Scores of one or several models (their mean), in the form that `fairseq-generate` prints."""
+
+    symbols_to_strip_from_output = frozenset()  # fairseq asks every generator for them
+
+    def __init__(self, dictionary: TrialDictionary) -> None:
+        self.dictionary = dictionary
+
+    def generate(self, models: Sequence[nn.Module], sample: dict[str, Any], **_: Any) -> list[list[dict[str, Any]]]:
+        """One hypothesis per trial of the batch: its `score`, and `tokens` that the dictionary reads back as the score."""
+        scores = torch.stack([score_batch(model, sample["net_input"]["source"]) for model in models]).mean(dim=0)
+        return [[self._hypothesis(score)] for score in scores.cpu()]
+
+    def _hypothesis(self, score: Tensor) -> dict[str, Any]:
+        tokens = self.dictionary.score_tokens(score)
+        return {"tokens": tokens, "score": score.item(), "alignment": None, "positional_scores": score.clone().view(1)}
+
+
+@torch.inference_mode()
+def score_batch(model: nn.Module, source: Tensor, llr: bool = False) -> Tensor:
+    """Scores (B, float32) of waveforms (B x samples): the published score, or with `llr` the log-likelihood ratios."""
+    model.eval()
+    output = model(source)
+    return (model.log_likelihood_ratios(output) if llr else model.scores(output)).float()

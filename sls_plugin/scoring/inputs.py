@@ -1,0 +1,37 @@
+"""What `sls score` is given to trials: manifests, recordings, lists of paths, folders."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from protocols import DataError, Trial, read_manifest
+from protocols.folder import find_audio
+from protocols.recordings import FFMPEG_SUFFIXES, soundfile_suffixes
+from protocols.text import read_lines
+
+
+def read_inputs(inputs: Sequence[str]) -> list[Trial]:
+    """The trials of all inputs, in order, with audio paths that hold from the current folder.
+
+    The id is the manifest's; for a recording the path as given; inside a folder the path relative to that folder.
+    """
+    trials: dict[str, Trial] = {}
+    for name in inputs:
+        for trial in _read_input(name):
+            if trial.id in trials:
+                raise DataError(f"{name}: trial {trial.id} is given twice: score it in a run of its own")
+            trials[trial.id] = trial
+    return list(trials.values())
+
+
+def _read_input(name: str) -> list[Trial]:
+    path = Path(name)
+    if path.is_dir():
+        return [Trial(str(file.relative_to(path)), str(file)) for file in find_audio(path)]
+    if not path.exists():
+        raise DataError(f"{name}: no such file or folder: correct the path")
+    if path.suffix.lower() == ".tsv":
+        return [replace(trial, audio=str(path.parent / trial.audio)) for trial in read_manifest(path)]
+    if path.suffix.lower() in soundfile_suffixes() | FFMPEG_SUFFIXES:
+        return [Trial(name, name)]
+    return [Trial(line, line) for line in read_lines(path)]

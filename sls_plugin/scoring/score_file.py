@@ -1,0 +1,106 @@
+"""Score files: `id score`, one line per trial; a higher score means more bona fide."""
+
+import math
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from protocols import DataError
+from protocols.text import read_lines
+
+_EXAMPLES = 3
+
+
+def read_scores(path: str | Path) -> dict[str, float]:
+    """The score of each trial id, in the order of the file.
+
+    The score is the last field of a line and the id all before it, so that ids may hold spaces.
+    Raises DataError with the counts and first examples of malformed lines, repeated ids, and NaN or infinite scores.
+    """
+    scores: dict[str, float] = {}
+    malformed, repeated, not_finite = [], [], []
+    for number, line in enumerate(read_lines(path), start=1):
+        name, score = _parse(line)
+        if not name:
+            malformed.append(f"line {number}: {line[:60]!r}")
+        elif name in scores:
+            relation = "with the same score" if scores[name] == score else "with another score"
+            repeated.append(f"line {number}: {name!r} {relation}")
+        else:
+            scores[name] = score
+            if not math.isfinite(score):
+                not_finite.append(f"line {number}: {name!r} {score}")
+    problems = [
+        counted(malformed, "malformed line", "malformed lines"),
+        counted(repeated, "repeated id", "repeated ids"),
+        counted(not_finite, "score that is NaN or infinite", "scores that are NaN or infinite"),
+    ]
+    if any(problems):
+        remedy = "a line is `id score`, one per trial: score the trials again into a new file"
+        raise DataError(f"{path}: {', '.join(filter(None, problems))}: {remedy}")
+    return scores
+
+
+def write_scores(path: str | Path, scores: Iterable[tuple[str, float]]) -> None:
+    """Write ids and scores in the order given, with 9 significant digits, whole or not at all; makes the folder.
+
+    Raises DataError, before the file is there, on what `read_scores` would refuse or read as another id.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    written: set[str] = set()
+    try:
+        with open(temporary, "w", encoding="utf-8", newline="\n") as file:
+            for name, score in scores:
+                line = f"{name} {score:.9g}"
+                if fault := _fault(name, score, line, written):
+                    raise DataError(f"{path}: trial {name!r}: {fault}")
+                written.add(name)
+                file.write(line + "\n")
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def counted(examples: list[str], singular: str, plural: str) -> str:
+    """How many there are and the first of them, for an error of one line; empty when there is none."""
+    if not examples:
+        return ""
+    more = ", ..." if len(examples) > _EXAMPLES else ""
+    return f"{len(examples):,} {plural if len(examples) > 1 else singular} ({', '.join(examples[:_EXAMPLES])}{more})"
+
+
+def _parse(line: str) -> tuple[str, float]:
+    """The id and score of a line; an empty id when it is malformed."""
+    fields = line.rsplit(maxsplit=1)
+    # float() takes 12_3 for a number, but it is the end of an id whose score is missing.
+    if len(fields) == 2 and "_" not in fields[1]:
+        try:
+            return fields[0], float(fields[1])
+        except ValueError:
+            pass
+    return "", math.nan
+
+
+def _fault(name: str, score: float, line: str, written: set[str]) -> str:
+    """Why a trial cannot be written, and the remedy; empty when it can."""
+    if not math.isfinite(score):
+        return f"its score is {score}: look at its recording"
+    if name in written:
+        return "its id is repeated: give each trial once"
+    if "\n" in line or "\r" in line or _parse(line)[0] != name:
+        return "a line of a score file cannot hold its id: rename it"
+    try:
+        line.encode("utf-8")
+    except UnicodeEncodeError:
+        return "its id is not UTF-8: rename it"
+    return ""
+
+
+def write_errors(scores_path: str | Path, reasons: Mapping[str, str]) -> Path:
+    """Write `<scores_path>.errors.tsv`, the id and reason of each trial that has no score; returns its path."""
+    path = Path(f"{scores_path}.errors.tsv")
+    lines = ["id\treason", *(f"{name}\t{reason}" for name, reason in reasons.items())]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path

@@ -1,0 +1,228 @@
+"""Detection of synthetic speech as a fairseq task."""
+
+import logging
+import sys
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Optional
+
+import torch
+from fairseq.dataclass import FairseqDataclass
+from fairseq.logging import metrics
+from fairseq.tasks import FairseqTask, register_task
+from omegaconf import II, MISSING, DictConfig, open_dict
+from torch import Tensor, nn
+
+import sls_plugin.optim.l2_adam
+import sls_plugin.scoring.eer  # noqa: F401  (imported to be registered, as the optimiser above)
+from protocols import DataError, read_manifest
+from sls_plugin.criterions.weighted_cross_entropy import balanced_weights
+from sls_plugin.data.rawboost import RawBoost, RawBoostConfig
+from sls_plugin.data.trial_dataset import Crop, Padding, Segment, TrialDataset
+from sls_plugin.fairseq_fixes import copy_files_atomically, tell_problems_in_one_line
+from sls_plugin.scoring.generator import TrialDictionary, TrialGenerator
+from sls_plugin.scoring.pool import ScorePool, require_both_classes
+from sls_plugin.scoring.score_file import write_errors, write_scores
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class AsvspoofConfig(RawBoostConfig):
+    data: str = field(default=MISSING, metadata={"help": "folder of the manifests: train.tsv, dev.tsv, eval.tsv"})
+    audio_root: Optional[str] = field(
+        default=None, metadata={"help": "folder that relative audio paths start from; by default the manifest's own"}
+    )
+    max_samples: int = field(default=64_600, metadata={"help": "length of a clip in samples at 16 kHz"})
+    crop: Crop = field(default="start", metadata={"help": "where a training clip begins; others begin at the start"})
+    padding: Padding = field(default="tile", metadata={"help": "repeat a clip that is too short, or add zeros"})
+    augment_validation: bool = field(
+        default=False, metadata={"help": "RawBoost on validation clips too, as some originals did; always the same draws"}
+    )
+    skip_broken_audio: bool = field(
+        default=False, metadata={"help": "leave out clips that cannot be read, log and count them; by default they stop the run"}
+    )
+    seed: int = II("common.seed")
+    train_subset: str = II("dataset.train_subset")
+    results_path: Optional[str] = II("common_eval.results_path")
+    # Left to itself, this fairseq shows every epoch the batches and the random draws of the first.
+    rebuild_batches: bool = True
+    reuse_dataloader: bool = False
+    persistent_workers: bool = False
+
+
+@register_task("asvspoof", dataclass=AsvspoofConfig)
+class AsvspoofTask(FairseqTask):
+    """Bona fide or spoof: manifests to datasets, the EER of a whole split at validation, scores from generation."""
+
+    def __init__(self, cfg: AsvspoofConfig) -> None:
+        super().__init__(cfg)
+        self.dictionary = TrialDictionary()
+        self.pool: ScorePool | None = None
+        self.n_to_generate = 0
+        self.broken: dict[str, str] = {}
+
+    @classmethod
+    def setup_task(cls, cfg: AsvspoofConfig, **_: Any) -> "AsvspoofTask":
+        copy_files_atomically()
+        tell_problems_in_one_line()
+        return cls(cfg)
+
+    @property
+    def target_dictionary(self) -> TrialDictionary:
+        return self.dictionary
+
+    @property
+    def source_dictionary(self) -> None:
+        return None
+
+    def max_positions(self) -> None:
+        return None
+
+    # Data
+
+    def manifest(self, split: str) -> Path:
+        return Path(self.cfg.data) / f"{split}.tsv"
+
+    def load_dataset(self, split: str, combine: bool = False, task_cfg: DictConfig | None = None, **_: Any) -> None:
+        """The trials of DATA/<split>.tsv. Scoring passes `task_cfg`, the task that the model was trained for."""
+        manifest = self.manifest(split)
+        trials = read_manifest(manifest)
+        if task_cfg is None:  # training, or validation during it
+            counts = Counter(trial.label for trial in trials)
+            if counts[""]:
+                raise DataError(f"{manifest}: {counts['']} trials have no label: training and validation need labels")
+            require_both_classes(counts, str(manifest))
+        heard = task_cfg or self.cfg
+        training = task_cfg is None and split == self.cfg.train_subset
+        augment = training or (task_cfg is None and self.cfg.augment_validation)
+        self.datasets[split] = TrialDataset(
+            trials,
+            Path(self.cfg.audio_root or manifest.parent),
+            Segment(heard.max_samples, str(heard.crop) if training else "start", str(heard.padding)),
+            name=split,
+            rawboost=RawBoost(self.cfg) if augment else None,
+            shuffle=training,
+            seed=self.cfg.seed,
+            skip_broken=self.cfg.skip_broken_audio,
+        )
+
+    def get_batch_iterator(self, dataset: TrialDataset, *args: Any, **kwargs: Any) -> Any:
+        if kwargs.get("skip_remainder_batch"):
+            raise DataError("--skip-remainder-batch would lose trials: leave it out")
+        kwargs["required_batch_size_multiple"] = 1  # fairseq's default of 8 loses the tail of a split
+        iterator = super().get_batch_iterator(dataset, *args, **kwargs)
+        n_batched = sum(len(batch) for batch in iterator.frozen_batches)
+        if n_batched != len(dataset):
+            raise DataError(f"{self.manifest(dataset.name)}: {n_batched} of {len(dataset)} trials are in batches")
+        shard = iterator.frozen_batches[kwargs.get("shard_id", 0) :: kwargs.get("num_shards", 1)]
+        self.pool = ScorePool(dataset.trials, str(self.manifest(dataset.name)))
+        self.n_to_generate = sum(len(batch) for batch in shard)
+        return iterator
+
+    # Model and criterion
+
+    def build_model(self, cfg: DictConfig, from_checkpoint: bool = False) -> nn.Module:
+        model = super().build_model(cfg, from_checkpoint)
+        with open_dict(cfg):  # goes into every checkpoint, so that scoring never needs the pre-trained file
+            cfg.w2v_args = model.cfg.w2v_args
+        return model
+
+    def build_criterion(self, cfg: DictConfig, from_checkpoint: bool = False) -> nn.Module:
+        if cfg.get("class_weights") == "balanced":  # the numbers go into every checkpoint: scoring needs no training manifest
+            counts = Counter(trial.label for trial in read_manifest(self.manifest(self.cfg.train_subset)))
+            require_both_classes(counts, str(self.manifest(self.cfg.train_subset)))
+            cfg.class_weights = balanced_weights(counts["spoof"], counts["bonafide"])
+        return super().build_criterion(cfg, from_checkpoint)
+
+    # Training and validation
+
+    def train_step(
+        self, sample: dict, model: nn.Module, criterion: nn.Module, optimizer: Any, update_num: int, ignore_grad: bool = False
+    ) -> tuple[Tensor, Any, dict]:
+        self._note_broken(sample)
+        if sample["nsentences"]:
+            loss, sample_size, log = super().train_step(sample, model, criterion, optimizer, update_num, ignore_grad)
+        else:
+            loss, sample_size, log = self._silent_step(sample, model, criterion)
+            optimizer.backward(loss)
+        return loss, sample_size, log | {"broken": len(sample["broken"])}
+
+    def optimizer_step(self, optimizer: Any, model: nn.Module, update_num: int) -> None:
+        wanted = any(hasattr(parameter, "optim_overrides") for parameter in model.parameters())
+        if wanted and "frozen_updates" not in optimizer.param_groups[0]:
+            raise DataError("--head-lr-scale and --freeze-backbone-updates need --optimizer l2_adam")
+        super().optimizer_step(optimizer, model, update_num)
+
+    def begin_valid_epoch(self, epoch: int, model: nn.Module) -> None:
+        metrics.reset_meters("valid")  # fairseq itself never does
+        if torch.distributed.is_initialized():
+            # Workers keep BatchNorm statistics of their own; all validate with those that the checkpoint will hold.
+            for buffer in model.buffers():
+                torch.distributed.broadcast(buffer, src=0)
+
+    def valid_step(self, sample: dict, model: nn.Module, criterion: nn.Module) -> tuple[Tensor, Any, dict]:
+        self._note_broken(sample)
+        if (sample["label"] < 0).any():
+            trial = self.pool.trials[sample["id"][(sample["label"] < 0).nonzero()[0, 0]]]
+            raise DataError(f"{self.pool.name}: trial {trial.id} has no label: validation needs labels, scoring does not")
+        if sample["nsentences"]:
+            loss, sample_size, log = super().valid_step(sample, model, criterion)
+            self.pool.add(sample["id"].tolist(), log.pop("scores").float().tolist())
+        else:
+            loss, sample_size, log = self._silent_step(sample, model, criterion)
+        n_broken = len(sample["broken"])
+        return loss, sample_size, log | {"broken": n_broken, "pooled": sample["nsentences"] + n_broken}
+
+    def reduce_metrics(self, logging_outputs: list[dict], criterion: nn.Module) -> None:
+        super().reduce_metrics(logging_outputs, criterion)
+        n_broken = int(sum(log["broken"] for log in logging_outputs))
+        if n_broken:
+            metrics.log_scalar_sum("broken", n_broken)
+        n_pooled = int(sum(log.get("pooled", 0) for log in logging_outputs))
+        if n_pooled:
+            pool = self.pool
+            pool.count(n_pooled)
+            metrics.log_derived("eer", lambda _: pool.eer)
+
+    def post_validate(self, model: nn.Module, stats: dict, agg: Any) -> None:
+        self.pool.require_complete()
+
+    def _note_broken(self, sample: dict) -> None:
+        for name, reason in sample["broken"]:
+            if name not in self.broken:
+                self.broken[name] = reason
+                logger.warning("left out trial %s: %s (%d so far)", name, reason, len(self.broken))
+
+    def _silent_step(self, sample: dict, model: nn.Module, criterion: nn.Module) -> tuple[Tensor, Any, dict]:
+        """A step that changes nothing, for a batch of broken clips only: other workers wait for this one's part."""
+        model.eval()  # BatchNorm's statistics do not see the silence
+        source, label = sample["net_input"]["source"], sample["label"]
+        silence = {"net_input": {"source": source.new_zeros(1, source.shape[1])}, "label": label.new_zeros(1)}
+        loss, sample_size, log = criterion(model, silence)
+        log.pop("scores")
+        return loss * 0, sample_size * 0, {name: value * 0 for name, value in log.items()}
+
+    # Scoring
+
+    def build_generator(self, models: list[nn.Module], args: DictConfig, **_: Any) -> TrialGenerator:
+        return TrialGenerator(self.dictionary)
+
+    def inference_step(self, generator: TrialGenerator, models: list[nn.Module], sample: dict, **_: Any) -> list:
+        self._note_broken(sample)
+        sample["target"] = self.dictionary.target_tokens(sample["label"].cpu())  # fairseq-generate reads it next
+        hypotheses = generator.generate(models, sample) if sample["nsentences"] else []
+        self.pool.add(sample["id"].tolist(), [hypothesis["score"] for (hypothesis,) in hypotheses])
+        self.n_to_generate -= sample["nsentences"] + len(sample["broken"])
+        if self.n_to_generate == 0 and self.cfg.results_path is not None:
+            self._write_scores(Path(self.cfg.results_path))
+        return hypotheses
+
+    def _write_scores(self, folder: Path) -> None:
+        """Scores of this worker's trials, in the manifest's order."""
+        path = folder / f"scores-{Path(self.pool.name).stem}.txt"
+        write_scores(path, [(self.pool.trials[index].id, score) for index, score in sorted(self.pool.scores.items())])
+        print(f"{len(self.pool.scores):,} scores in {path}", file=sys.stderr)
+        if self.broken:
+            write_errors(path, self.broken)

@@ -1,0 +1,64 @@
+import math
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import soundfile
+
+from protocols import DataError, Trial
+from protocols.recordings import with_durations
+
+
+def write_noise(path, n_samples, rate=16000, channels=1):
+    noise = np.random.default_rng(n_samples).uniform(-0.5, 0.5, (n_samples, channels))
+    soundfile.write(path, noise, rate)
+    return Trial(path.name, str(path), "spoof", facts={"speaker": "p1"})
+
+
+@pytest.mark.parametrize("rate", [8000, 11025, 16000, 22050, 44100, 48000])
+@pytest.mark.parametrize("suffix", ["wav", "flac"])
+def test_durations_are_those_of_the_decoded_samples(tmp_path, rate, suffix):
+    trials = [write_noise(tmp_path / f"{n}.{suffix}", n, rate, channels=1 + n % 2) for n in (1, 441, 4410, 7919)]
+    expected = []
+    for trial in trials:
+        samples, rate_read = soundfile.read(trial.audio)
+        expected.append(math.ceil(Fraction(len(samples) * 16000, rate_read)))
+    timed = with_durations(trials)
+    assert [trial.n_frames for trial in timed] == expected
+    assert [(trial.id, trial.label, trial.facts) for trial in timed] == [
+        (trial.id, "spoof", {"speaker": "p1"}) for trial in trials
+    ]
+
+
+def test_each_trial_gets_its_own_duration_whatever_thread_reads_it(tmp_path):
+    lengths = np.random.default_rng(0).permutation(200) + 1
+    trials = [write_noise(tmp_path / f"{n}.wav", int(n)) for n in lengths]
+    assert [trial.n_frames for trial in with_durations(trials)] == lengths.tolist()
+
+
+def test_a_header_without_a_length_leaves_it_unread(tmp_path):
+    path = tmp_path / "stream.flac"
+    trial = write_noise(path, 4000)
+    flac = bytearray(path.read_bytes())
+    flac[21] &= 0xF0  # STREAMINFO: 36 bits of total samples, 0 when the encoder did not know
+    flac[22:26] = bytes(4)
+    path.write_bytes(flac)
+    assert [trial.n_frames for trial in with_durations([trial])] == [0]
+
+
+def test_a_container_for_ffmpeg_is_left_unread(tmp_path):
+    (tmp_path / "call.M4A").write_bytes(b"\0\0\0\x20ftypM4A ")
+    assert [trial.n_frames for trial in with_durations([Trial("call", str(tmp_path / "call.M4A"))])] == [0]
+
+
+def test_a_broken_recording_is_told_by_its_path(tmp_path):
+    good = [write_noise(tmp_path / f"{n}.wav", n) for n in range(1, 80)]
+    broken = tmp_path / "broken.wav"
+    broken.write_bytes(b"<html>404</html>")
+    with pytest.raises(DataError, match=r"broken\.wav: its header cannot be read \(Format not recognised\): copy it"):
+        with_durations([*good, Trial("broken", str(broken)), *good])
+
+
+def test_an_absent_recording_is_told_by_its_path(tmp_path):
+    with pytest.raises(DataError, match=r"absent\.wav: its header cannot be read \(System error\): "):
+        with_durations([Trial("absent", str(tmp_path / "absent.wav"))])

@@ -1,0 +1,203 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+import sls_plugin
+from fairseq_ckpt.errors import CheckpointError
+from protocols import DataError, Trial, read_manifest
+from sls_plugin.__main__ import COMMANDS, main
+
+COMMAND_NAMES = ["prepare", "score", "evaluate", "report"]
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    """An ASVspoof 2019 corpus: half a second at 16 kHz bona fide, a quarter at 8 kHz spoof."""
+    (tmp_path / "flac").mkdir()
+    soundfile.write(tmp_path / "flac" / "E_1.flac", np.zeros(8000), 16000)
+    soundfile.write(tmp_path / "flac" / "E_2.flac", np.zeros(2000), 8000)
+    (tmp_path / "eval.trl.txt").write_text("p1 E_1 - - bonafide\np2 E_2 - A07 spoof\n")
+    return tmp_path
+
+
+def prepare(corpus, *options, protocol="eval.trl.txt"):
+    """Exit status of `sls prepare asvspoof2019` into the folder DATA of the corpus."""
+    paths = ["--audio", corpus, "--protocol", corpus / protocol, "--dest", corpus / "DATA"]
+    return main(["prepare", "asvspoof2019", *map(str, [*paths, *options])])
+
+
+def test_prepare_writes_a_manifest_and_sums_it_up(corpus, capsys):
+    assert prepare(corpus) == 0
+    manifest = corpus / "DATA" / "eval.tsv"
+    assert read_manifest(manifest) == [
+        Trial("E_1", str(corpus / "flac" / "E_1.flac"), "bonafide", 8000, {"speaker": "p1", "attack": "-"}),
+        Trial("E_2", str(corpus / "flac" / "E_2.flac"), "spoof", 4000, {"speaker": "p2", "attack": "A07"}),
+    ]
+    captured = capsys.readouterr()
+    assert captured.out == f"2 trials, 1 bona fide, 1 spoof, 0 unknown, 0.00 hours: {manifest}\n"
+    assert captured.err == ""
+
+
+def test_hours_are_those_of_the_recordings(corpus, capsys):
+    soundfile.write(corpus / "flac" / "E_1.flac", np.zeros(100 * 8000, dtype="int16"), 8000)
+    assert prepare(corpus) == 0
+    assert " 0.03 hours: " in capsys.readouterr().out
+
+
+def test_split_names_the_manifest(corpus):
+    assert prepare(corpus, "--split", "train") == 0
+    assert [path.name for path in (corpus / "DATA").iterdir()] == ["train.tsv"]
+
+
+def test_no_durations_opens_no_recording(corpus, capsys):
+    (corpus / "flac" / "E_1.flac").write_bytes(b"not opened")
+    assert prepare(corpus, "--no-durations") == 0
+    assert [trial.n_frames for trial in read_manifest(corpus / "DATA" / "eval.tsv")] == [0, 0]
+    assert "(2 of unknown length)" in capsys.readouterr().out
+
+
+def test_a_folder_is_prepared_with_labels_of_its_subfolders(corpus, capsys):
+    for label in ("bonafide", "spoof"):
+        (corpus / "calls" / label).mkdir(parents=True)
+        soundfile.write(corpus / "calls" / label / "1.wav", np.zeros(160), 16000)
+    assert main(["prepare", "folder", "--audio", str(corpus / "calls"), "--dest", str(corpus / "DATA")]) == 0
+    assert [(trial.id, trial.label) for trial in read_manifest(corpus / "DATA" / "eval.tsv")] == [
+        ("bonafide/1.wav", "bonafide"),
+        ("spoof/1.wav", "spoof"),
+    ]
+    assert "2 trials, 1 bona fide, 1 spoof, 0 unknown" in capsys.readouterr().out
+
+
+def test_a_folder_has_unknown_labels_or_the_one_given(corpus, capsys):
+    command = ["prepare", "folder", "--audio", str(corpus / "flac"), "--dest", str(corpus / "DATA")]
+    assert main(command) == 0
+    assert "2 trials, 0 bona fide, 0 spoof, 2 unknown" in capsys.readouterr().out
+    assert main([*command, "--label", "spoof"]) == 0
+    assert "2 trials, 0 bona fide, 2 spoof, 0 unknown" in capsys.readouterr().out
+
+
+def test_missing_recordings_stop_or_are_left_out(corpus, capsys):
+    (corpus / "flac" / "E_2.flac").unlink()
+    assert prepare(corpus) == 1
+    assert not (corpus / "DATA").exists()
+    assert "eval.trl.txt:2: no recording for 1 of 2 trials (E_2)" in capsys.readouterr().err
+    assert prepare(corpus, "--allow-missing") == 0
+    assert [trial.id for trial in read_manifest(corpus / "DATA" / "eval.tsv")] == ["E_1"]
+
+
+@pytest.mark.parametrize(
+    ("break_it", "problem"),
+    [
+        (lambda corpus: (corpus / "eval.trl.txt").write_text("p1 E_1 - - genuine\n"), "eval.trl.txt:1: unknown label"),
+        (lambda corpus: (corpus / "eval.trl.txt").unlink(), "eval.trl.txt: No such file or directory"),
+        (lambda corpus: (corpus / "flac" / "E_2.flac").write_bytes(b""), "E_2.flac: its header cannot be read"),
+        (lambda corpus: (corpus / "DATA").touch(), "DATA: File exists"),
+    ],
+)
+def test_a_problem_with_the_data_is_one_line_and_leaves_no_manifest(corpus, capsys, break_it, problem):
+    break_it(corpus)
+    assert prepare(corpus) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("sls prepare: error: ")
+    assert problem in captured.err
+    assert captured.err.count("\n") == 1
+    assert not list(corpus.glob("DATA/*"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["asvspoof2019", "--audio", "A", "--dest", "D"], "asvspoof2019 needs --protocol"),
+        (["asvspoof2019", "--audio", "A", "--dest", "D", "--protocol", "P", "--label", "spoof"], "takes no --label"),
+        (["folder", "--audio", "A", "--dest", "D", "--protocol", "P"], "folder takes no --protocol"),
+        (["folder", "--audio", "A", "--dest", "D", "--allow-missing"], "folder takes no --allow-missing"),
+        (["folder", "--audio", "A", "--dest", "D", "--label", "fake"], "argument --label: invalid choice: 'fake'"),
+        (["folder", "--dest", "D"], "the following arguments are required: --audio"),
+        (["folder", "--audio", "A"], "the following arguments are required: --dest"),
+        (["asvspoof1999", "--audio", "A", "--dest", "D"], "invalid choice: 'asvspoof1999'"),
+    ],
+)
+def test_wrong_usage_exits_2_with_the_usage_of_the_command(capsys, arguments, message):
+    with pytest.raises(SystemExit) as stop:
+        main(["prepare", *arguments])
+    assert stop.value.code == 2
+    error = capsys.readouterr().err
+    assert error.startswith("usage: sls prepare ")
+    assert "sls prepare: error: " in error
+    assert message in error
+
+
+def test_sls_alone_prints_its_commands_and_returns_2(capsys):
+    assert main([]) == 2
+    printed = capsys.readouterr().err
+    assert [name for name in COMMAND_NAMES if f"\n    {name} " in printed] == COMMAND_NAMES
+
+
+@pytest.mark.parametrize("name", COMMAND_NAMES)
+def test_every_command_explains_itself_with_an_example(capsys, name):
+    with pytest.raises(SystemExit) as stop:
+        main([name, "--help"])
+    assert stop.value.code == 0
+    help_text = capsys.readouterr().out
+    assert help_text.startswith(f"usage: sls {name} ")
+    assert f"\n  sls {name} " in help_text, "no example"
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "message"),
+    [
+        (DataError("eval.tsv:3: repeated id: list each trial once"), 1, "error: eval.tsv:3: repeated id"),
+        (CheckpointError("model.pt: no model in it"), 1, "error: model.pt: no model in it"),
+        (PermissionError(13, "Permission denied", "DATA/eval.tsv"), 1, "error: DATA/eval.tsv: Permission denied"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+    ],
+)
+@pytest.mark.parametrize("name", COMMAND_NAMES)
+def test_any_command_that_fails_says_so_in_one_line(monkeypatch, capsys, corpus, name, fault, status, message):
+    def fail(args):
+        raise fault
+
+    class Failing:
+        HELP = COMMANDS[name].HELP
+        add_arguments = staticmethod(lambda parser: None)
+        run = staticmethod(fail)
+
+    monkeypatch.setitem(COMMANDS, name, Failing)
+    assert main([name]) == status
+    assert capsys.readouterr().err.startswith(f"sls {name}: {message}")
+
+
+def test_a_bug_is_not_dressed_up_as_a_problem_with_the_data(monkeypatch, corpus):
+    def fail(args):
+        raise OSError("no file is named")
+
+    monkeypatch.setattr(COMMANDS["prepare"], "run", fail)
+    with pytest.raises(OSError, match="no file is named"):
+        prepare(corpus)
+
+
+def run_python(*arguments):
+    """What a fresh interpreter prints, and its exit status, when it is started beside the packages."""
+    checkout = Path(sls_plugin.__file__).parents[1]
+    return subprocess.run([sys.executable, *map(str, arguments)], cwd=checkout, capture_output=True, text=True)
+
+
+def test_nothing_heavy_is_loaded_to_prepare(corpus):
+    program = (
+        "import sys, sls_plugin.__main__ as sls\n"
+        "status = sls.main(sys.argv[1:])\n"
+        "print(status, {'torch', 'fairseq', 'librosa', 'matplotlib', 'scipy'} & set(sys.modules))"
+    )
+    done = run_python("-c", program, "prepare", "folder", "--audio", corpus / "flac", "--dest", corpus / "DATA")
+    assert done.stdout.splitlines()[-1] == "0 set()", done.stderr
+
+
+def test_the_package_runs_as_a_module(corpus):
+    done = run_python("-m", "sls_plugin", "prepare", "folder", "--audio", corpus / "flac", "--dest", corpus / "DATA")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"2 trials, 0 bona fide, 0 spoof, 2 unknown, 0.00 hours: {corpus / 'DATA' / 'eval.tsv'}\n"

@@ -7,6 +7,7 @@ setup(
     license="MIT",
     python_requires=">=3.11,<3.13",
     packages=find_packages(include=["sls_plugin*", "fairseq_ckpt*", "protocols*"]),
+    package_data={"sls_plugin.report": ["*.html"]},
     # fairseq-fixed is the maintained build of fairseq for Python 3.11 and 3.12; upstream 0.12.2 does not import there.
     install_requires=[
         "torch>=2.6,<3",
@@ -16,9 +17,10 @@ setup(
         "soundfile>=0.12.1,<1",
         "scipy>=1.11,<2",
         "tensorboardX>=2.6,<3",
+        "tqdm>=4.60,<5",
     ],
     extras_require={
-        "report": ["matplotlib>=3.8,<4"],
+        "report": ["matplotlib>=3.8,<4", "jinja2>=3.1,<4"],
         "test": ["pytest>=8,<10", "hypothesis>=6.100,<7", "ruff==0.17.5"],
         "web": [],
     },

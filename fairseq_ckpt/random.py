@@ -68,7 +68,9 @@ def make_random(config: dict[str, Any], path: str | Path, seed: int = 1) -> int:
         "args": None,
         "cfg": {"_name": None, "model": config, "task": TASK},
         "model": model.state_dict(),
-        "optimizer_history": [],
+        "optimizer_history": [
+            {"criterion_name": "Wav2vecCriterion", "optimizer_name": "FairseqAdam", "lr_scheduler_state": {}, "num_updates": 0}
+        ],  # fairseq's own reader looks at the last entry
         "extra_state": {},
     }
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -17,10 +17,10 @@ def read_trials(audio: Path, protocol: Path, allow_missing: bool = False) -> lis
     `audio` is the folder that holds the recordings or its parent, e.g. `LA/ASVspoof2019_LA_eval`.
     Raises DataError on the first line that is not a trial, and as `with_recordings` does.
     """
-    return with_recordings(_trials(protocol), protocol, audio, allow_missing)
+    return with_recordings(read_protocol(protocol), protocol, audio, allow_missing)
 
 
-def _trials(protocol: Path) -> Iterator[Trial]:
+def read_protocol(protocol: Path) -> Iterator[Trial]:
     """The trials as the protocol lists them, without their recordings."""
     for number, line in enumerate(read_lines(protocol), start=1):
         columns = line.split()

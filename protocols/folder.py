@@ -5,9 +5,7 @@ from pathlib import Path
 
 from .errors import DataError
 from .recordings import FFMPEG_SUFFIXES, soundfile_suffixes
-from .trial import Trial
-
-CLASS_FOLDERS = {"bonafide": "bonafide", "bona-fide": "bonafide", "spoof": "spoof"}
+from .trial import LABEL_SPELLINGS, Trial
 
 
 def read_trials(audio: Path, label: str = "") -> list[Trial]:
@@ -19,11 +17,11 @@ def read_trials(audio: Path, label: str = "") -> list[Trial]:
     """
     root = Path(os.path.abspath(audio))
     names = [path.relative_to(root) for path in find_audio(root)]
-    labelled = all(name.parts[0] in CLASS_FOLDERS for name in names)
+    labelled = all(name.parts[0] in LABEL_SPELLINGS for name in names)
     if labelled and label:
         raise DataError(f"{audio}: its subfolders already tell the labels: leave out --label")
     return [
-        Trial(name.as_posix(), str(root / name), CLASS_FOLDERS[name.parts[0]] if labelled else label)
+        Trial(name.as_posix(), str(root / name), LABEL_SPELLINGS[name.parts[0]] if labelled else label)
         for name in names
     ]
 

@@ -8,10 +8,9 @@ from . import asvspoof2019
 from .errors import DataError
 from .manifest import read_manifest
 from .text import read_lines
-from .trial import Trial
+from .trial import LABEL_SPELLINGS, Trial
 
 PHASES = ("eval", "progress", "hidden", "all")
-LABEL_SPELLINGS = {"bonafide": "bonafide", "bona-fide": "bonafide", "spoof": "spoof"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +75,7 @@ def _key_file(corpus: str, path: Path) -> Path:
 
 def _read_2019la(path: Path) -> Iterator[Trial]:
     """The trials of a protocol of ASVspoof 2019 LA; their ids tell the phase, `LA_{T,D,E}_...`."""
-    for trial in asvspoof2019._trials(path):
+    for trial in asvspoof2019.read_protocol(path):
         phase = {"LA_T_": "train", "LA_D_": "dev"}.get(trial.id[:5], "eval")
         yield replace(trial, facts={**trial.facts, "phase": phase})
 

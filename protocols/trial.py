@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 LABELS = ("bonafide", "spoof")
+LABEL_SPELLINGS = {"bonafide": "bonafide", "bona-fide": "bonafide", "spoof": "spoof"}  # as corpora write them
 
 
 @dataclass(frozen=True, slots=True)

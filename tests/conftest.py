@@ -13,3 +13,13 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip("the reference data (../shared) is not beside this checkout")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small random backbone (4 layers of 48 features) in the layout of `xlsr2_300m.pt`."""
+    from fairseq_ckpt.random import TINY, make_random  # slow to import, and not every test needs it
+
+    path = tmp_path_factory.mktemp("checkpoint") / "tiny.pt"
+    make_random(TINY, path)
+    return path

@@ -70,7 +70,7 @@ def _decode_with_ffmpeg(path: Path) -> tuple[np.ndarray, int]:
     """The same for containers that only ffmpeg knows, through a temporary WAV file at the recording's own rate."""
     with tempfile.TemporaryDirectory() as folder:
         decoded = Path(folder) / "decoded.wav"
-        command = ["ffmpeg", "-v", "error", "-xerror", "-i", str(path), "-vn", "-c:a", "pcm_f32le", str(decoded)]
+        command = ["ffmpeg", "-v", "error", "-xerror", "-i", f"file:{path}", "-vn", "-c:a", "pcm_f32le", str(decoded)]
         try:
             outcome = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")
         except FileNotFoundError:

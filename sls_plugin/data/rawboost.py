@@ -61,7 +61,7 @@ class RawBoost:
         if not np.issubdtype(waveform.dtype, np.floating):
             raise TypeError(f"RawBoost takes float samples in [-1, 1], not {waveform.dtype}: powers of integers wrap around")
         if len(waveform) == 0:
-            raise ValueError("RawBoost takes at least one sample")
+            raise ValueError("RawBoost takes no empty waveform")
         for noise in self.chain:
             waveform = noise(waveform, rng)
         return waveform.astype(np.float32)

@@ -89,7 +89,7 @@ def _fault(name: str, score: float, line: str, written: set[str]) -> str:
         return f"its score is {score}: look at its recording"
     if name in written:
         return "its id is repeated: give each trial once"
-    if "\n" in line or "\r" in line or _parse(line)[0] != name:
+    if not name or set("\n\r\ufeff") & set(line) or _parse(line)[0] != name:
         return "a line of a score file cannot hold its id: rename it"
     try:
         line.encode("utf-8")

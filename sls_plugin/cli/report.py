@@ -1,0 +1,61 @@
+"""`sls report`: scores, and keys where there are any, to one HTML file."""
+
+import argparse
+import math
+from pathlib import Path
+
+from protocols.keys import LAYOUTS, read_keys
+
+HELP = "write an HTML report on one or several score files"
+
+EPILOG = """\
+examples:
+  sls report scores.txt --keys DATA/eval.tsv --output report.html
+  sls report baseline.txt ours.txt --corpus 2019la --keys LA/ASVspoof2019_LA_cm_protocols --output report.html
+  sls report scores.txt --threshold=-2.5 --output report.html
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `sls report`."""
+    parser.epilog = EPILOG
+    parser.add_argument("scores", metavar="SCORES", type=Path, nargs="+", help="files with a line `id score` per trial")
+    parser.add_argument("--keys", metavar="PATH", type=Path, help="key file, or a folder that holds it")
+    parser.add_argument(
+        "--corpus", metavar="CORPUS", choices=LAYOUTS,
+        help=f"whose keys they are, one of {', '.join(LAYOUTS)} (default: labels, that is a manifest or a list)",
+    )
+    parser.add_argument(
+        "--threshold", metavar="SCORE", type=_finite,
+        help="a higher score is judged bona fide (default: the EER threshold; without keys none)",
+    )
+    parser.add_argument("--output", metavar="FILE", type=Path, required=True, help="the HTML file")
+    parser.add_argument("--title", default="Detection of synthetic speech", help="heading (default: %(default)s)")
+    parser.add_argument("--note", metavar="TEXT", action="append", default=[], help="a sentence at the top; repeatable")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the report and print where it is."""
+    if args.corpus and not args.keys:
+        raise argparse.ArgumentError(None, "--corpus needs --keys")
+    try:
+        from sls_plugin.report.page import build_report
+    except ModuleNotFoundError as error:
+        if error.name not in ("matplotlib", "jinja2"):
+            raise
+        raise SystemExit(f"sls report: error: no {error.name}: pip install 'sls-plugin[report]'") from None
+
+    keys = read_keys(args.corpus or "labels", args.keys) if args.keys else None
+    page = build_report(args.scores, keys, args.threshold, args.title, args.note)
+    args.output.parent.mkdir(parents=True, exist_ok=True)
+    args.output.write_text(page, encoding="utf-8")
+    print(f"report on {len(args.scores)} score file{'s' if len(args.scores) > 1 else ''}: {args.output}")
+    return 0
+
+
+def _finite(text: str) -> float:
+    """A number that scores can be compared with."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError
+    return number

@@ -1,0 +1,1 @@
+"""What the field measures detectors by: arrays in, numbers out, no files."""

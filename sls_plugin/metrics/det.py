@@ -1,0 +1,65 @@
+"""Detection error trade-off: the rates of both errors at every threshold, and where they are equal."""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Rates = NDArray[np.float64]
+
+
+def det_curve(bonafide: ArrayLike, spoof: ArrayLike) -> tuple[Rates, Rates, Rates]:
+    """False rejection rates, false acceptance rates and thresholds in the official form of the ASVspoof challenges.
+
+    From Nb and Ns scores (higher: more bona fide) come three arrays of Nb + Ns + 1 points, one per trial and not per
+    distinct score. Point 0 accepts every trial; point k rejects the k lowest scores, and its threshold is the highest
+    score that it rejects. Of equal scores those of bona fide trials are rejected first.
+    Raises ValueError when a class is empty or a score is NaN or infinite.
+    """
+    bonafide, spoof = _finite(bonafide, "bona fide"), _finite(spoof, "spoof")
+    scores = np.concatenate([bonafide, spoof])
+    order = np.argsort(scores, kind="stable")
+    rejected_bonafide = np.cumsum(order < bonafide.size)
+    rejected_spoof = np.arange(1, scores.size + 1) - rejected_bonafide
+    false_rejection = np.concatenate([[0.0], rejected_bonafide / bonafide.size])
+    false_acceptance = np.concatenate([[1.0], (spoof.size - rejected_spoof) / spoof.size])
+    thresholds = np.concatenate([[scores[order[0]] - 0.001], scores[order]])
+    return false_rejection, false_acceptance, thresholds
+
+
+def equal_error_rate(bonafide: ArrayLike, spoof: ArrayLike) -> tuple[float, float]:
+    """The equal error rate, a fraction, and its threshold in the official form of the ASVspoof challenges.
+
+    The mean of both rates at the first point of `det_curve` where they are closest: no interpolation, no convex hull.
+    As bona fide trials come first among equal scores, ties count against the system: with all scores equal it is 1.
+    """
+    return _closest(*det_curve(bonafide, spoof))
+
+
+def tie_aware_equal_error_rate(bonafide: ArrayLike, spoof: ArrayLike) -> tuple[float, float]:
+    """The equal error rate over the thresholds that exist: equal scores are rejected together or not at all.
+
+    Otherwise as `equal_error_rate`, with which it agrees where no scores are equal; with all scores equal it is 0.5.
+    """
+    false_rejection, false_acceptance, thresholds = det_curve(bonafide, spoof)
+    last_of_equals = np.append(thresholds[:-1] != thresholds[1:], True)
+    return _closest(false_rejection[last_of_equals], false_acceptance[last_of_equals], thresholds[last_of_equals])
+
+
+def ties_across_classes(bonafide: ArrayLike, spoof: ArrayLike) -> tuple[int, int]:
+    """How many bona fide trials share their score with a spoof, and how many spoofs with a bona fide trial."""
+    return int(np.isin(bonafide, spoof).sum()), int(np.isin(spoof, bonafide).sum())
+
+
+def _closest(false_rejection: Rates, false_acceptance: Rates, thresholds: Rates) -> tuple[float, float]:
+    """The mean of both rates at the first point where they are closest, and its threshold."""
+    k = np.argmin(np.abs(false_rejection - false_acceptance))
+    return float((false_rejection[k] + false_acceptance[k]) / 2), float(thresholds[k])
+
+
+def _finite(scores: ArrayLike, of_class: str) -> Rates:
+    """The scores of one class as a flat array, all finite and at least one."""
+    scores = np.asarray(scores, dtype=np.float64).ravel()
+    if not scores.size:
+        raise ValueError(f"no {of_class} scores: error rates need trials of both classes")
+    if bad := int((~np.isfinite(scores)).sum()):
+        raise ValueError(f"{bad} of {scores.size} {of_class} scores are NaN or infinite")
+    return scores

@@ -1,0 +1,129 @@
+"""Keys: the labels of official files, manifests and lists."""
+
+import gzip
+
+import pytest
+
+from protocols import DataError, Trial, write_manifest
+from protocols.keys import LAYOUTS, PHASES, read_keys
+
+PROTOCOL = (
+    "LA_0039 LA_E_2834763 - A11 spoof\n"
+    "LA_0014 LA_E_8877452 - A14 spoof\n"
+    "LA_0007 LA_E_1000001 - - bonafide\n"
+)  # fmt: skip
+PROTOCOL_NAME = "ASVspoof2019.LA.cm.eval.trl.txt"
+
+
+@pytest.fixture
+def protocol(tmp_path):
+    path = tmp_path / "LA" / "ASVspoof2019_LA_cm_protocols" / PROTOCOL_NAME
+    path.parent.mkdir(parents=True)
+    path.write_text(PROTOCOL)
+    return path
+
+
+def manifest(tmp_path, *phases):
+    path = tmp_path / "eval.tsv"
+    write_manifest(path, [
+        Trial(f"t{number}", f"t{number}.wav", "spoof", facts={"phase": phase} if phase else {})
+        for number, phase in enumerate(phases)
+    ])  # fmt: skip
+    return path
+
+
+def test_2019la_from_the_file_or_any_folder_above_it(protocol, tmp_path):
+    for path in (protocol, protocol.parent, protocol.parent.parent, tmp_path):
+        keys = read_keys("2019la", path)
+        assert (keys.corpus, keys.phase, keys.path) == ("2019la", "eval", protocol)
+        assert [trial.id for trial in keys.trials] == ["LA_E_2834763", "LA_E_8877452", "LA_E_1000001"]
+        assert [trial.label for trial in keys.trials] == ["spoof", "spoof", "bonafide"]
+        assert [trial.facts["attack"] for trial in keys.trials] == ["A11", "A14", "-"]
+        assert not keys.other_phases
+
+
+def test_2019la_does_not_call_development_trials_eval(protocol):
+    protocol.write_text(PROTOCOL.replace("LA_E_", "LA_D_"))
+    assert read_keys("2019la", protocol).phase == "all"
+    with pytest.raises(DataError, match="no trial of phase eval: the keys have dev"):
+        read_keys("2019la", protocol, "eval")
+
+
+def test_2019la_of_the_organisers(shared, tmp_path):
+    path = tmp_path / PROTOCOL_NAME
+    path.write_bytes(gzip.decompress((shared / "data/scores/la19_eval/cm_key.txt.gz").read_bytes()))
+    trials = read_keys("2019la", tmp_path).trials
+    assert sum(trial.label == "bonafide" for trial in trials) == 7355
+    assert sum(trial.label == "spoof" for trial in trials) == 63882
+    attacks = {trial.facts["attack"] for trial in trials if trial.label == "spoof"}
+    assert attacks == {f"A{number:02}" for number in range(7, 20)}
+
+
+def test_labels_from_a_list_in_both_spellings(tmp_path):
+    path = tmp_path / "list.txt"
+    path.write_bytes(b"0.wav bona-fide\r\nmy take.wav\tspoof\r\n12 bonafide\r\n")
+    keys = read_keys("labels", path)
+    assert keys.phase == "all"
+    assert {trial.id: trial.label for trial in keys.trials} == {
+        "0.wav": "bonafide", "my take.wav": "spoof", "12": "bonafide",
+    }  # fmt: skip
+
+
+def test_labels_from_a_manifest_or_its_folder(tmp_path):
+    path = tmp_path / "eval.tsv"
+    trials = [Trial("a b", "/a.wav", "bonafide", facts={"attack": "-"}), Trial("c", "/c.wav", "spoof")]
+    write_manifest(path, trials)
+    for place in (path, tmp_path):
+        keys = read_keys("labels", place)
+        assert list(keys.trials) == trials
+        assert (keys.path, keys.phase) == (path, "all")
+
+
+def test_phases_of_a_manifest(tmp_path):
+    path = manifest(tmp_path, "eval", "progress", "eval", "hidden")
+    chosen = {phase: [trial.id for trial in read_keys("labels", path, phase).trials] for phase in (None, *PHASES)}
+    assert chosen == {
+        None: ["t0", "t2"], "eval": ["t0", "t2"], "progress": ["t1"], "hidden": ["t3"], "all": ["t0", "t1", "t2", "t3"],
+    }  # fmt: skip
+    assert read_keys("labels", path).phase == "eval"
+    assert read_keys("labels", path).other_phases == {"t1", "t3"}
+
+
+def test_a_phase_without_trials_is_an_error(tmp_path):
+    with pytest.raises(DataError, match="no trial of phase hidden: the keys have eval, progress"):
+        read_keys("labels", manifest(tmp_path, "eval", "progress"), "hidden")
+    with pytest.raises(DataError, match="no trial of phase eval: the keys tell no phases"):
+        read_keys("labels", manifest(tmp_path, ""), "eval")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a spoof\nb fake\n", ":2: 'b fake' is not `id label`"),
+        ("a spoof\nb\n", ":2: 'b' is not `id label`"),
+        ("a spoof\n\nb spoof\n", ":2: '' is not `id label`"),
+        ("a spoof\nb spoof\na bonafide\n", "repeated id 'a'"),
+        ("id\taudio\nx\ty\n", "no column n_frames"),
+        ("id\taudio\tn_frames\tlabel\na\tb\t0\tspoof\nc\td\t0\t\n", "1 of 2 trials have no label, the first is 'c'"),
+    ],
+)
+def test_refuses_bad_labels(tmp_path, text, message):
+    path = tmp_path / "labels.txt"
+    path.write_text(text)
+    with pytest.raises(DataError) as error:
+        read_keys("labels", path)
+    assert message in str(error.value)
+    assert "labels.txt" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_refuses_a_repeated_trial_of_a_protocol(protocol):
+    protocol.write_text(PROTOCOL + PROTOCOL)
+    with pytest.raises(DataError, match="repeated id 'LA_E_2834763'"):
+        read_keys("2019la", protocol)
+
+
+@pytest.mark.parametrize("corpus", LAYOUTS)
+def test_a_folder_without_keys_names_the_file_that_is_missing(corpus, tmp_path):
+    with pytest.raises(DataError, match=f"no keys of {corpus} in this folder: .*{LAYOUTS[corpus].places[0]}"):
+        read_keys(corpus, tmp_path)

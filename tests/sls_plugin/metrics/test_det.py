@@ -1,0 +1,172 @@
+"""The DET curve and the EER against a plain loop after the definition, published score files, and invariants."""
+
+import gzip
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sls_plugin.metrics.det import det_curve, equal_error_rate, tie_aware_equal_error_rate, ties_across_classes
+
+SYSTEMS = (
+    "itw/yash_v1", "itw/yash_v2", "la19_eval/RawGAT_ST_mul", "la19_eval/RawGAT_ST_add", "la19_eval/ocsoftmax",
+    "la19_eval/ocsoftmax_test_results", "la19_eval/softmax",
+)  # fmt: skip
+
+# Small integers tie often, floats hardly ever.
+SCORES = st.lists(st.one_of(st.integers(-3, 3).map(float), st.floats(-1e6, 1e6)), min_size=1, max_size=30)
+DISTINCT = st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=40, unique=True)
+
+
+def naive_det_curve(bonafide, spoof):
+    """One point per trial in plain loops: (false rejection, false acceptance, threshold)."""
+    trials = [(score, True) for score in bonafide] + [(score, False) for score in spoof]
+    trials.sort(key=lambda trial: trial[0])  # stable: bona fide first among equal scores
+    points = [(0.0, 1.0, trials[0][0] - 0.001)]
+    for k in range(1, len(trials) + 1):
+        rejected = trials[:k]
+        n_bonafide = sum(is_bonafide for _, is_bonafide in rejected)
+        points.append((
+            n_bonafide / len(bonafide), (len(spoof) - (k - n_bonafide)) / len(spoof), rejected[-1][0],
+        ))  # fmt: skip
+    return points
+
+
+def naive_tie_aware_eer(bonafide, spoof):
+    """Try every score as the threshold, counting what is at or below it."""
+    points = [(0.0, 1.0)]
+    for threshold in sorted({*bonafide, *spoof}):
+        points.append((
+            sum(score <= threshold for score in bonafide) / len(bonafide),
+            sum(score > threshold for score in spoof) / len(spoof),
+        ))  # fmt: skip
+    rejection, acceptance = min(points, key=lambda point: abs(point[0] - point[1]))
+    return (rejection + acceptance) / 2
+
+
+@given(SCORES, SCORES)
+def test_det_curve_is_that_of_the_plain_loop(bonafide, spoof):
+    expected = np.array(naive_det_curve(bonafide, spoof))
+    np.testing.assert_array_equal(np.stack(det_curve(bonafide, spoof), axis=1), expected)
+
+
+@given(SCORES, SCORES)
+def test_eer_is_that_of_the_plain_loop(bonafide, spoof):
+    points = naive_det_curve(bonafide, spoof)
+    rejection, acceptance, threshold = min(points, key=lambda point: abs(point[0] - point[1]))
+    assert equal_error_rate(bonafide, spoof) == ((rejection + acceptance) / 2, threshold)
+
+
+@given(SCORES, SCORES)
+def test_tie_aware_eer_is_that_of_the_plain_loop(bonafide, spoof):
+    assert tie_aware_equal_error_rate(bonafide, spoof)[0] == naive_tie_aware_eer(bonafide, spoof)
+
+
+@given(SCORES, SCORES)
+def test_rates_go_from_all_accepted_to_all_rejected(bonafide, spoof):
+    false_rejection, false_acceptance, thresholds = det_curve(bonafide, spoof)
+    assert (false_rejection[0], false_acceptance[0]) == (0, 1)
+    assert (false_rejection[-1], false_acceptance[-1]) == (1, 0)
+    assert (np.diff(false_rejection) >= 0).all()
+    assert (np.diff(false_acceptance) <= 0).all()
+    assert (np.diff(thresholds) >= 0).all()
+    assert 0 <= equal_error_rate(bonafide, spoof)[0] <= 1
+    assert 0 <= tie_aware_equal_error_rate(bonafide, spoof)[0] <= 1
+
+
+@given(SCORES, SCORES, st.data())
+def test_eer_does_not_change_under_strictly_increasing_maps(bonafide, spoof, data):
+    levels = sorted({*bonafide, *spoof})
+    images = data.draw(st.lists(st.floats(-1e9, 1e9), min_size=len(levels), max_size=len(levels), unique=True))
+    mapped = dict(zip(levels, sorted(images), strict=True))
+    mapped_bonafide, mapped_spoof = [mapped[score] for score in bonafide], [mapped[score] for score in spoof]
+    for measure in (equal_error_rate, tie_aware_equal_error_rate):
+        eer, threshold = measure(bonafide, spoof)
+        mapped_eer, mapped_threshold = measure(mapped_bonafide, mapped_spoof)
+        assert mapped_eer == eer
+        if threshold in mapped:  # not the point below all scores
+            assert mapped_threshold == mapped[threshold]
+
+
+@given(DISTINCT, st.data())
+def test_eer_of_swapped_classes_and_signs_moves_by_one_trial_at_most(scores, data):
+    split = data.draw(st.integers(1, len(scores) - 1))
+    bonafide, spoof = np.array(scores[:split]), np.array(scores[split:])
+    moved = equal_error_rate(-spoof, -bonafide)[0] - equal_error_rate(bonafide, spoof)[0]
+    assert abs(moved) <= 1 / min(bonafide.size, spoof.size) + 1e-12
+
+
+@given(DISTINCT, st.data())
+def test_both_eers_agree_where_no_scores_are_equal(scores, data):
+    split = data.draw(st.integers(1, len(scores) - 1))
+    bonafide, spoof = scores[:split], scores[split:]
+    assert tie_aware_equal_error_rate(bonafide, spoof) == equal_error_rate(bonafide, spoof)
+    assert ties_across_classes(bonafide, spoof) == (0, 0)
+
+
+def test_known_values():
+    assert equal_error_rate([2, 3], [0, 1]) == (0.0, 1.0)
+    assert equal_error_rate([0, 1], [2, 3]) == (1.0, 1.0)
+    assert equal_error_rate([1, 2, 3, 4], [0, 0, 0, 1.5])[0] == 0.25
+
+
+def test_ties_count_against_the_system():
+    assert equal_error_rate([1, 1, 1], [1, 1])[0] == 1.0
+    assert tie_aware_equal_error_rate([1, 1, 1], [1, 1])[0] == 0.5
+    assert ties_across_classes([1, 1, 2, 3], [1, 0, 3]) == (3, 2)
+
+
+@pytest.mark.parametrize("measure", [det_curve, equal_error_rate, tie_aware_equal_error_rate])
+def test_refuses_what_has_no_error_rates(measure):
+    with pytest.raises(ValueError, match="no bona fide scores"):
+        measure([], [1.0])
+    with pytest.raises(ValueError, match="no spoof scores"):
+        measure([1.0], [])
+    with pytest.raises(ValueError, match="1 of 2 bona fide scores are NaN"):
+        measure([1.0, np.nan], [0.0])
+    with pytest.raises(ValueError, match="2 of 3 spoof scores are NaN or infinite"):
+        measure([1.0], [0.0, np.inf, -np.inf])
+
+
+@pytest.fixture(scope="module", params=SYSTEMS)
+def published(request, shared):
+    """Bona fide scores, spoof scores, attacks of the spoofs and the official values of one system."""
+    folder = shared / "data/scores"
+    expected = json.loads((folder / "expected.json").read_text())[request.param]
+    with gzip.open(folder / f"{request.param}.txt.gz", "rt") as file:
+        rows = [line.split() for line in file]
+    if request.param.startswith("itw"):
+        with gzip.open(folder / "itw/key.txt.gz", "rt") as file:
+            labels = {line.split()[1]: line.split()[5] for line in file}
+        rows = [(name, "-", labels[name].replace("-", ""), score) for name, score in rows]
+    scores = np.array([float(row[-1]) for row in rows])
+    is_bonafide = np.array([row[2] == "bonafide" for row in rows])
+    attacks = np.array([row[1] for row in rows])[~is_bonafide]
+    return scores[is_bonafide], scores[~is_bonafide], attacks, expected
+
+
+def test_official_eer_of_published_scores(published):
+    bonafide, spoof, attacks, expected = published
+    eer, threshold = equal_error_rate(bonafide, spoof)
+    assert eer == pytest.approx(expected["eer"], abs=1e-12)
+    assert threshold == pytest.approx(expected["eer_threshold"], abs=1e-12)
+    assert equal_error_rate(-bonafide, -spoof)[0] == pytest.approx(expected["eer_negated"], abs=1e-12)
+    assert equal_error_rate(spoof, bonafide)[0] == pytest.approx(expected["eer_swapped_classes"], abs=1e-12)
+    assert tie_aware_equal_error_rate(bonafide, spoof)[0] == pytest.approx(expected["eer_unique_thr"], abs=1e-12)
+    for attack, attack_eer in expected.get("eer_per_attack", {}).items():
+        assert equal_error_rate(bonafide, spoof[attacks == attack])[0] == pytest.approx(attack_eer, abs=1e-12)
+
+
+def test_curve_of_published_scores(published):
+    bonafide, spoof, _, expected = published
+    false_rejection, false_acceptance, _ = det_curve(bonafide, spoof)
+    assert false_rejection[expected["index"]] == pytest.approx(expected["frr_at"], abs=1e-12)
+    assert false_acceptance[expected["index"]] == pytest.approx(expected["far_at"], abs=1e-12)
+    assert ties_across_classes(bonafide, spoof) == (expected["bona_tied_with_spoof"], expected["spoof_tied_with_bona"])
+    # Where the curve meets FRR = FAR, a step moves one rate only, and the other one is the interpolated EER.
+    after = np.argmax(false_rejection >= false_acceptance)
+    rejecting = false_rejection[after] > false_rejection[after - 1]
+    crossing = (false_acceptance if rejecting else false_rejection)[after]
+    assert crossing == pytest.approx(expected["eer_linear_interp"], abs=1e-12)

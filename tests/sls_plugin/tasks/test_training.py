@@ -1,0 +1,251 @@
+"""`fairseq-train`, `fairseq-validate`, `fairseq-generate` and `sls score` as a user runs them, on a small made corpus."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from commands import PLUGIN, RECIPE, SPLITS, column, fairseq, fairseq_command, logged, train
+
+from protocols import read_manifest, write_manifest
+from sls_plugin.__main__ import main
+from sls_plugin.metrics.det import equal_error_rate
+from sls_plugin.scoring.score_file import read_scores
+
+
+@pytest.fixture(scope="session")
+def trained(data: Path, backbone: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict]]:
+    """Checkpoints of three epochs and their log; with fairseq's option that loses the tail of a split set to its worst."""
+    folder = tmp_path_factory.mktemp("trained")
+    options = ("--class-weights", "balanced", "--required-batch-size-multiple", "8", "--batch-size-valid", "5")
+    return folder, train(data, backbone, folder, *options)
+
+
+def eer_of(checkpoint: Path, data: Path, split: str, folder: Path) -> float:
+    """The EER of a split from scores that `sls score` wrote."""
+    output = folder / f"{checkpoint.stem}-{split}.txt"
+    assert main(["score", str(checkpoint), str(data / f"{split}.tsv"), "--output", str(output), "--num-workers", "0"]) == 0
+    scores, trials = read_scores(output), read_manifest(data / f"{split}.tsv")
+    assert list(scores) == [trial.id for trial in trials]
+    by_class = {label: np.array([scores[t.id] for t in trials if t.label == label]) for label in ("bonafide", "spoof")}
+    return equal_error_rate(by_class["bonafide"], by_class["spoof"])[0]
+
+
+def test_eer_of_every_validation_is_that_of_its_checkpoint(trained, data, tmp_path) -> None:
+    folder, records = trained
+    validated = column(records, "dev_eer")
+    assert len(validated) == 3
+    scored = [eer_of(folder / f"checkpoint{epoch}.pt", data, "dev", tmp_path) for epoch in (1, 2, 3)]
+    assert validated == pytest.approx(scored, abs=1e-6)  # the log has six digits
+    best = torch.load(folder / "checkpoint_best.pt", weights_only=True)["extra_state"]
+    assert best["val_loss"] == min(scored)
+
+
+def test_every_trial_is_seen_once_per_epoch(trained) -> None:
+    _, records = trained
+    updates = [record for record in records if "bsz" in record]
+    per_epoch = [sum(float(record["bsz"]) for record in updates if record["epoch"] == epoch) for epoch in (1, 2, 3)]
+    assert per_epoch == [SPLITS["train"]] * 3
+
+
+def test_balanced_weights_are_kept_as_numbers(trained, data, tmp_path) -> None:
+    """So that validation elsewhere needs no training manifest."""
+    folder, _ = trained
+    cfg = torch.load(folder / "checkpoint_best.pt", weights_only=True)["cfg"]
+    n_bonafide = sum(trial.label == "bonafide" for trial in read_manifest(data / "train.tsv"))
+    n_trials = SPLITS["train"]
+    expected = [n_trials / (2 * (n_trials - n_bonafide)), n_trials / (2 * n_bonafide)]
+    assert [float(weight) for weight in cfg["criterion"]["class_weights"].split(",")] == pytest.approx(expected)
+
+
+def test_validate_generate_and_score_agree(trained, data, backbone, tmp_path) -> None:
+    folder, _ = trained
+    elsewhere = tmp_path / "elsewhere"  # scoring has neither the training manifest nor the pre-trained checkpoint
+    elsewhere.mkdir()
+    trials = read_manifest(data / "eval.tsv")
+    write_manifest(elsewhere / "eval.tsv", trials)
+    for trial in trials:
+        shutil.copy(data / trial.audio, elsewhere)
+    hidden = backbone.rename(backbone.with_suffix(".hidden"))
+    try:
+        checkpoint = folder / "checkpoint_best.pt"
+        eer = eer_of(checkpoint, elsewhere, "eval", tmp_path)
+        common = (str(elsewhere), *PLUGIN, "--path", str(checkpoint), "--cpu", "--batch-size", "4")
+        generated = fairseq(
+            "generate", *common, "--gen-subset", "eval", "--results-path", str(tmp_path / "out"), "--scoring", "eer"
+        )
+        validated = fairseq("validate", *common, "--valid-subset", "eval", "--log-format", "json")
+    finally:
+        hidden.rename(backbone)
+    scores, again = read_scores(tmp_path / "checkpoint_best-eval.txt"), read_scores(tmp_path / "out" / "scores-eval.txt")
+    assert list(again) == list(scores)
+    assert list(again.values()) == pytest.approx(list(scores.values()), abs=1e-6)
+    assert column(logged(validated), "eval_eer") == pytest.approx([eer], abs=1e-6)
+    printed = f"EER {100 * eer:.4f} %"
+    assert printed in generated  # on the terminal
+    assert printed in (tmp_path / "out" / "generate-eval.txt").read_text()
+
+
+def test_generate_without_labels_writes_scores(trained, data, tmp_path) -> None:
+    folder, _ = trained
+    trials = [type(trial)(trial.id, str(data / trial.audio)) for trial in read_manifest(data / "eval.tsv")]
+    write_manifest(tmp_path / "eval.tsv", trials)
+    printed = fairseq(
+        "generate", str(tmp_path), *PLUGIN, "--path", str(folder / "checkpoint_best.pt"), "--cpu", "--gen-subset", "eval",
+        "--results-path", str(tmp_path / "out"), "--scoring", "eer",
+    )  # fmt: skip
+    assert len(read_scores(tmp_path / "out" / "scores-eval.txt")) == SPLITS["eval"]
+    assert "EER not defined" in printed
+
+
+def weights_of(checkpoint: Path) -> dict[str, torch.Tensor]:
+    return torch.load(checkpoint, weights_only=True)["model"]
+
+
+def assert_same_weights(one: Path, other: Path) -> None:
+    ours, theirs = weights_of(one), weights_of(other)
+    assert ours.keys() == theirs.keys()
+    for name, tensor in ours.items():
+        assert torch.equal(tensor, theirs[name]), name
+
+
+RESUMABLE = ("--save-interval-updates", "2", "--crop", "random", "--rawboost-algorithm", "3")
+
+
+@pytest.fixture(scope="session")
+def undisturbed(data: Path, backbone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("undisturbed")
+    train(data, backbone, folder, *RESUMABLE)
+    return folder
+
+
+def test_training_killed_in_the_middle_of_an_epoch_goes_on_as_if_never_stopped(data, backbone, undisturbed, tmp_path) -> None:
+    options = ("--w2v-path", str(backbone), "--save-dir", str(tmp_path), *RECIPE, *RESUMABLE)
+    command = fairseq_command("train", str(data), *options)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True) as process:
+        for line in process.stdout:
+            for record in logged(line):
+                # 6 updates an epoch: this is the third of epoch 2, after the checkpoint of its second
+                if "loss" in record and int(record["num_updates"]) == 9:
+                    os.killpg(process.pid, signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL
+    assert not (tmp_path / "checkpoint2.pt").exists()
+
+    resumed = train(data, backbone, tmp_path, *RESUMABLE)
+    assert column(resumed, "num_updates")[0] == 9
+    assert_same_weights(tmp_path / "checkpoint3.pt", undisturbed / "checkpoint3.pt")
+
+
+KILLED_WHILE_COPYING = """
+import os, shutil, signal, sys
+from fairseq_cli.train import cli_main
+
+def copy_half(source, target):
+    if os.path.exists({trigger!r}):
+        data = open(source, "rb").read()
+        open(target, "wb").write(data[: len(data) // 2])
+        os.kill(os.getpid(), signal.SIGKILL)
+    return whole(source, target)
+
+whole, shutil.copyfile = shutil.copyfile, copy_half
+cli_main()
+"""
+
+
+def test_training_killed_while_it_copies_a_checkpoint_goes_on(data, backbone, undisturbed, tmp_path) -> None:
+    options = (str(data), "--w2v-path", str(backbone), "--save-dir", str(tmp_path), *RECIPE, *RESUMABLE)
+    program = KILLED_WHILE_COPYING.format(trigger=str(tmp_path / "checkpoint_2_8.pt"))  # in the middle of epoch 2
+    outcome = subprocess.run([sys.executable, "-c", program, *options], capture_output=True, text=True)
+    assert outcome.returncode == -signal.SIGKILL, outcome.stderr
+    train(data, backbone, tmp_path, *RESUMABLE)
+    assert_same_weights(tmp_path / "checkpoint3.pt", undisturbed / "checkpoint3.pt")
+
+
+def test_two_processes_train_as_one(data, backbone, tmp_path) -> None:
+    """The same loss curve as one process with twice the batches an update; the pooled EER is that of the saved checkpoint."""
+    alone = train(data, backbone, tmp_path / "alone", "--update-freq", "2", "--max-epoch", "2")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    options = (
+        str(data), "--w2v-path", str(backbone), "--save-dir", str(tmp_path / "pair"), *RECIPE, "--max-epoch", "2",
+        "--distributed-world-size", "2", "--distributed-no-spawn", "--distributed-backend", "gloo", "--ddp-backend", "legacy_ddp",
+        "--distributed-init-method", f"tcp://127.0.0.1:{port}",
+    )  # fmt: skip
+    workers = [
+        subprocess.Popen(
+            fairseq_command("train", *options, "--distributed-rank", str(rank)), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        for rank in (0, 1)
+    ]
+    printed = [worker.communicate()[0] for worker in workers]
+    assert [worker.returncode for worker in workers] == [0, 0], printed
+    together = logged(printed[0])
+    assert len(column(together, "loss")) == 2 * 3  # 22 trials in batches of 4, two at a time
+    assert column(together, "loss") == pytest.approx(column(alone, "loss"), abs=1e-5)
+    assert column(together, "gnorm") == pytest.approx(column(alone, "gnorm"), abs=2e-3)
+    scored = [eer_of(tmp_path / "pair" / f"checkpoint{epoch}.pt", data, "dev", tmp_path) for epoch in (1, 2)]
+    assert column(together, "dev_eer") == pytest.approx(scored, abs=1e-6)
+
+
+def test_broken_audio_stops_training_with_one_line(data, backbone, tmp_path) -> None:
+    with_broken_clip(data, tmp_path)
+    printed = fairseq(
+        "train", str(tmp_path), "--w2v-path", str(backbone), "--save-dir", str(tmp_path / "save"), *RECIPE, status=1
+    )
+    assert printed.splitlines()[-1].startswith(f"error: {tmp_path / 'train_3.flac'}: ")
+    assert "Traceback" not in printed
+    assert not list(tmp_path.rglob("crash.pt"))
+
+
+def test_broken_audio_is_counted_when_it_may_be_skipped(data, backbone, tmp_path) -> None:
+    with_broken_clip(data, tmp_path)
+    records = train(tmp_path, backbone, tmp_path / "save", "--skip-broken-audio", "--max-epoch", "1", "--batch-size", "1")
+    assert column(records, "train_broken") == [1]
+    assert sum(column(records, "bsz")) == SPLITS["train"] - 1
+
+
+def with_broken_clip(data: Path, folder: Path) -> None:
+    """A copy of the data in which one training clip is cut off."""
+    shutil.copytree(data, folder, dirs_exist_ok=True)
+    clip = folder / "train_3.flac"
+    clip.write_bytes(clip.read_bytes()[:2_000])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda folder: spoil_header(folder / "train.tsv"), "train.tsv:1: no column label"),
+        (lambda folder: (folder / "dev_2.flac").unlink(), "dev_2.flac: no such audio file"),
+        (lambda folder: keep_one_class(folder / "dev.tsv"), "dev.tsv: no spoof trial"),
+        (lambda folder: (folder / "random.pt").write_bytes(b"not a checkpoint"), "random.pt: not a checkpoint"),
+    ],
+)  # fmt: skip
+def test_bad_input_ends_training_with_one_line(spoil, message, data, backbone, tmp_path) -> None:
+    shutil.copytree(data, tmp_path, dirs_exist_ok=True)
+    shutil.copy(backbone, tmp_path / "random.pt")
+    spoil(tmp_path)
+    arguments = (str(tmp_path), "--w2v-path", str(tmp_path / "random.pt"), "--save-dir", str(tmp_path / "save"), *RECIPE)
+    printed = fairseq("train", *arguments, status=1)
+    assert message in printed.splitlines()[-1]
+    assert "Traceback" not in printed
+
+
+def spoil_header(manifest: Path) -> None:
+    manifest.write_text(manifest.read_text().replace("label", "class", 1))
+
+
+def keep_one_class(manifest: Path) -> None:
+    write_manifest(manifest, [trial for trial in read_manifest(manifest) if trial.label == "bonafide"])
+
+
+@pytest.mark.parametrize("option", [("--skip-remainder-batch",), ("--max-valid-steps", "0")])
+def test_options_that_would_lose_trials_are_refused(option, data, backbone, tmp_path) -> None:
+    arguments = (str(data), "--w2v-path", str(backbone), "--save-dir", str(tmp_path), *RECIPE, "--max-epoch", "1", *option)
+    assert "leave" in fairseq("train", *arguments, status=1).splitlines()[-1]

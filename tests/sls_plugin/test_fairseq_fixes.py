@@ -1,0 +1,129 @@
+"""The repairs of fairseq: a copy that breaks off harms nothing, and bad data is told in one line."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from fairseq.file_io import PathManager
+
+from fairseq_ckpt import CheckpointError
+from protocols import DataError
+from sls_plugin.fairseq_fixes import copy_files_atomically, tell_problems_in_one_line
+
+
+@pytest.fixture
+def atomic_copy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PathManager, "copy", PathManager.copy)  # put back after the test
+    copy_files_atomically()
+
+
+@pytest.fixture
+def one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)  # put back after the test
+    tell_problems_in_one_line()
+
+
+# Copies
+
+
+@pytest.mark.usefixtures("atomic_copy")
+@pytest.mark.parametrize("there_before", [True, False])
+def test_a_copy_is_the_file_and_leaves_no_other(tmp_path: Path, there_before: bool) -> None:
+    source, target = tmp_path / "checkpoint1.pt", tmp_path / "checkpoint_last.pt"
+    source.write_bytes(b"new" * 1000)
+    if there_before:
+        target.write_bytes(b"old")
+    assert PathManager.copy(str(source), str(target), overwrite=True)  # fairseq asserts that it is true
+    assert target.read_bytes() == source.read_bytes()
+    assert sorted(tmp_path.iterdir()) == [source, target]
+
+
+@pytest.mark.usefixtures("atomic_copy")
+def test_a_copy_that_breaks_off_leaves_the_old_file_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, target = tmp_path / "checkpoint1.pt", tmp_path / "checkpoint_last.pt"
+    source.write_bytes(b"new" * 1000)
+    target.write_bytes(b"old")
+
+    def copy_half(source: str, target: str) -> None:
+        content = Path(source).read_bytes()
+        Path(target).write_bytes(content[: len(content) // 2])
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as broken:
+        broken.setattr(shutil, "copyfile", copy_half)
+        with pytest.raises(KeyboardInterrupt):
+            PathManager.copy(str(source), str(target), overwrite=True)
+    assert target.read_bytes() == b"old"
+    # what is left of the first try is not in the way of the next
+    PathManager.copy(str(source), str(target), overwrite=True)
+    assert target.read_bytes() == source.read_bytes()
+    assert sorted(tmp_path.iterdir()) == [source, target]
+
+
+@pytest.mark.usefixtures("atomic_copy")
+def test_an_old_file_is_replaced_only_when_asked(tmp_path: Path) -> None:
+    source, target = tmp_path / "a.pt", tmp_path / "b.pt"
+    source.write_bytes(b"new")
+    target.write_bytes(b"old")
+    with pytest.raises(FileExistsError, match=r"b\.pt"):
+        PathManager.copy(str(source), str(target))
+    assert target.read_bytes() == b"old"
+    target.unlink()
+    PathManager.copy(str(source), str(target))
+    assert target.read_bytes() == b"new"
+
+
+@pytest.mark.usefixtures("atomic_copy")
+def test_a_missing_source_leaves_the_old_file(tmp_path: Path) -> None:
+    target = tmp_path / "b.pt"
+    target.write_bytes(b"old")
+    with pytest.raises(FileNotFoundError):
+        PathManager.copy(str(tmp_path / "a.pt"), str(target), overwrite=True)
+    assert target.read_bytes() == b"old"
+
+
+# Problems in one line
+
+# A program as fairseq's commands are: the plugin installs its hook, then a worker process of the data loader meets bad data.
+BAD_DATA_IN_A_WORKER = """
+from torch.utils.data import DataLoader
+from protocols import DataError
+from sls_plugin.fairseq_fixes import tell_problems_in_one_line
+
+class Recordings:
+    def __len__(self):
+        return 4
+    def __getitem__(self, index):
+        raise DataError("eval/LA_E_1.flac: truncated: copy it again")
+
+tell_problems_in_one_line()
+list(DataLoader(Recordings(), num_workers=1))
+"""
+
+
+def test_bad_data_in_a_worker_of_the_data_loader() -> None:
+    outcome = subprocess.run([sys.executable, "-W", "ignore", "-c", BAD_DATA_IN_A_WORKER], capture_output=True, text=True)
+    assert outcome.returncode == 1
+    assert outcome.stderr == "error: eval/LA_E_1.flac: truncated: copy it again\n"
+
+
+@pytest.mark.usefixtures("one_line")
+@pytest.mark.parametrize("kind", [DataError, CheckpointError])
+def test_a_problem_with_data_or_a_checkpoint(kind: type[Exception], capsys: pytest.CaptureFixture[str]) -> None:
+    error = kind("a.flac: truncated: copy it again")
+    sys.excepthook(kind, error, None)
+    assert capsys.readouterr().err == "error: a.flac: truncated: copy it again\n"
+
+
+@pytest.mark.usefixtures("one_line")
+def test_other_errors_keep_their_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    try:
+        raise ValueError("a bug")
+    except ValueError as error:
+        sys.excepthook(type(error), error, error.__traceback__)
+    printed = capsys.readouterr().err
+    assert printed.startswith("Traceback")
+    assert "test_fairseq_fixes.py" in printed
+    assert printed.endswith("ValueError: a bug\n")

@@ -64,6 +64,8 @@ def make_random(config: dict[str, Any], path: str | Path, seed: int = 1) -> int:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = Wav2Vec2Model(merge_with_parent(Wav2Vec2Config(), OmegaConf.create(config)))
+    for block in model.feature_extractor.conv_layers:
+        torch.nn.init.zeros_(block[0].bias)  # else it outweighs the waveform, and a small network trains badly
     checkpoint = {
         "args": None,
         "cfg": {"_name": None, "model": config, "task": TASK},

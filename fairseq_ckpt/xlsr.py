@@ -10,8 +10,10 @@ import torch
 
 from .errors import CheckpointError
 
-# fairseq evaluates this setting as Python; nothing but numbers, lists and their sums may reach it.
-_CONV_LAYERS = re.compile(r"[\d\s()\[\],+*]+")
+# fairseq evaluates this setting as Python; nothing but sums of short lists of (channels, kernel, stride) may reach it.
+_LAYER = r"\(\d{1,5},\d{1,4},\d{1,4}\)"
+_LAYERS = rf"\[{_LAYER}(?:,{_LAYER})*,?\](?:\*\d{{1,2}})?"
+_CONV_LAYERS = re.compile(rf"{_LAYERS}(?:\+{_LAYERS})*")
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,9 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise CheckpointError(f"{path}: no such checkpoint: correct the path") from None
     except Exception as error:  # torch fails in many ways on a text or a damaged file, KeyError and UnicodeDecodeError included
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise CheckpointError(f"{path}: not a checkpoint that is safe to load ({reason})") from None
+        wanted = re.search(r"GLOBAL ([\w.]+)", str(error))
+        reason = f"it asks for {wanted[1]}" if wanted else type(error).__name__  # torch's own text recommends the unsafe way
+        raise CheckpointError(f"{path}: not a checkpoint that is safe to load ({reason}): name another file") from None
     if not isinstance(checkpoint, dict):
         raise CheckpointError(f"{path}: holds a {type(checkpoint).__name__}, not the dictionary of a checkpoint")
     return checkpoint
@@ -56,6 +59,6 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
 def check_config(config: dict[str, Any], source: str | Path) -> dict[str, Any]:
     """The configuration of a wav2vec 2.0 model, once it is known to hold no code."""
     layers = config.get("conv_feature_layers")
-    if layers is not None and not (isinstance(layers, str) and _CONV_LAYERS.fullmatch(layers)):
-        raise CheckpointError(f"{source}: conv_feature_layers is not a list of numbers: do not trust this file")
+    if layers is not None and not (isinstance(layers, str) and _CONV_LAYERS.fullmatch(re.sub(r"\s", "", layers))):
+        raise CheckpointError(f"{source}: conv_feature_layers is not a sum of lists of numbers: do not trust this file")
     return config

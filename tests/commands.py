@@ -12,8 +12,9 @@ USER_DIR = Path(sls_plugin.__file__).parent
 SPLITS = {"train": 22, "dev": 13, "eval": 9}  # no multiple of any batch size used here
 PLUGIN = ("--user-dir", str(USER_DIR), "--task", "asvspoof")
 RECIPE = (
-    *PLUGIN, "--arch", "sls_xlsr_300m", "--max-samples", "8000", "--criterion", "weighted_cross_entropy", "--optimizer", "l2_adam",
-    "--lr", "1e-3", "--batch-size", "4", "--max-epoch", "3", "--valid-subset", "dev", "--best-checkpoint-metric", "eer",
+    *PLUGIN, "--arch", "sls_xlsr_300m", "--max-samples", "8000", "--criterion", "weighted_cross_entropy",
+    "--optimizer", "l2_adam", "--lr", "1e-3", "--batch-size", "4", "--max-epoch", "3",
+    "--valid-subset", "dev", "--best-checkpoint-metric", "eer",
     "--log-format", "json", "--log-interval", "1", "--num-workers", "2", "--cpu",
 )  # fmt: skip
 

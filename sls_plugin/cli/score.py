@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dtype", choices=DTYPES, default="float32", help="arithmetic of the model (default: %(default)s)")
     parser.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: cuda where there is one)")
     parser.add_argument("--num-workers", metavar="N", type=int, default=2, help="decoding processes (default: %(default)s)")
-    parser.add_argument("--llr", action="store_true", help="write log-likelihood ratios (logit differences, uncalibrated) instead")
+    parser.add_argument("--llr", action="store_true", help="write logit differences instead: log-likelihood ratios, uncalibrated")
     parser.add_argument("--overwrite", action="store_true", help="replace the output if it exists")
     parser.add_argument(
         "--skip-broken", action="store_true", help="score the rest, list broken recordings in FILE.errors.tsv, exit with 1"

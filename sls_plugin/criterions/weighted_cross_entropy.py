@@ -1,5 +1,6 @@
 """Cross-entropy with a weight per class."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -34,7 +35,7 @@ class WeightedCrossEntropy(FairseqCriterion):
             weights = [float(weight) for weight in class_weights.split(",")]
         except ValueError:
             weights = []
-        if len(weights) != 2 or min(weights) < 0 or max(weights) == 0:
+        if len(weights) != 2 or not all(map(math.isfinite, weights)) or min(weights) < 0 or max(weights) == 0:
             raise DataError(f"--class-weights {class_weights}: give two numbers, SPOOF,BONAFIDE, or 'balanced'")
         self.class_weights = weights
 

@@ -11,10 +11,13 @@ import soundfile
 from protocols import DataError
 from protocols.recordings import SAMPLE_RATE, soundfile_suffixes
 
-# What libsndfile notes when a file ends before the length in its header. A writer that streams cannot know the length and
-# puts a size near 2^31 or 2^32 there: that is no sign of a truncated file.
-_SHORT_DATA = re.compile(r"^\s*(?:data|SSND|Data Size)\s*:\s*(\d+) \(should be (\d+)\)", re.MULTILINE)
+# What libsndfile notes when a file ends before the length in its header: WAV, AIFF, AU, W64, RF64; then OGG, VOC. A writer
+# that streams cannot know the length and puts a size near 2^31 or 2^32 there: that is no sign of a truncated file.
+_SHORT_DATA = re.compile(r"^\s*(?:data|SSND|Data Size|riff|Riff size)\s*:\s*(\d+) \(should be (\d+)\)", re.MULTILINE)
+_CUT_OFF = re.compile(r"lacks an end-of-stream bit|Seems to be a truncated file")
 _STREAMED_SIZE = 0x7FFF_0000
+_UNKNOWN_LENGTH = 2**63 - 1  # of a FLAC stream that its writer did not complete
+_BLOCK = 2**20  # frames to read at a time: a false header must not make us ask for more memory than there are samples
 
 
 def read_audio(path: str | Path) -> np.ndarray:
@@ -54,14 +57,16 @@ def _decode(path: Path, source: Path | None = None) -> tuple[np.ndarray, int]:
     """Samples (frames, channels) and rate as soundfile reads them from `source`; errors name `path`."""
     try:
         with soundfile.SoundFile(source or path) as recording:
-            claimed, notes = recording.frames, recording.extra_info
-            samples = recording.read(dtype="float32", always_2d=True)
-            sample_rate = recording.samplerate
+            claimed, notes, sample_rate = recording.frames, recording.extra_info, recording.samplerate
+            blocks = [recording.read(_BLOCK, dtype="float32", always_2d=True)]
+            while len(blocks[-1]) == _BLOCK:
+                blocks.append(recording.read(_BLOCK, dtype="float32", always_2d=True))
     except soundfile.LibsndfileError as error:
         raise DataError(f"{path}: cannot be decoded ({error.error_string.strip('. ')}): copy or export it again") from None
+    samples = np.concatenate(blocks)
     short = _SHORT_DATA.search(notes)
-    cut_off = short is not None and int(short[2]) < int(short[1]) < _STREAMED_SIZE
-    if cut_off or len(samples) < claimed:
+    cut_off = _CUT_OFF.search(notes) or (short and int(short[2]) < int(short[1]) < _STREAMED_SIZE)
+    if cut_off or len(samples) < claimed < _UNKNOWN_LENGTH:
         raise DataError(f"{path}: truncated, the header promises more samples than the file has: copy it again")
     return samples, sample_rate
 
@@ -75,7 +80,7 @@ def _decode_with_ffmpeg(path: Path) -> tuple[np.ndarray, int]:
             outcome = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")
         except FileNotFoundError:
             raise DataError(f"{path}: soundfile does not know {path.suffix or 'this format'}: install ffmpeg") from None
-        if outcome.returncode != 0:
+        if outcome.returncode != 0 or outcome.stderr:  # of a truncated WebM file it complains, and exits with 0
             reason = (outcome.stderr.strip().splitlines() or ["no reason given"])[-1]
             raise DataError(f"{path}: ffmpeg cannot decode it ({reason}): copy or export it again")
         return _decode(path, decoded)

@@ -16,8 +16,9 @@ class RawBoostConfig(FairseqDataclass):
     rawboost_algorithm: int = field(
         default=3,
         metadata={
-            "help": "RawBoost: 0 none, 1 linear and non-linear convolutive noise (LnL), 2 impulsive signal-dependent noise (ISD), "
-            "3 stationary signal-independent noise (SSI), 4 LnL+ISD+SSI, 5 LnL+ISD, 6 LnL+SSI, 7 ISD+SSI, 8 LnL and ISD in parallel"
+            "help": "RawBoost: 0 none, 1 linear and non-linear convolutive noise (LnL), 2 impulsive signal-dependent "
+            "noise (ISD), 3 stationary signal-independent noise (SSI), 4 LnL+ISD+SSI, 5 LnL+ISD, 6 LnL+SSI, "
+            "7 ISD+SSI, 8 LnL and ISD in parallel"
         },
     )
     rawboost_n_bands: int = field(default=5, metadata={"help": "notch filters per filter (nBands)"})

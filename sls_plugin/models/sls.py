@@ -35,7 +35,8 @@ class SLS(BaseFairseqModel):
         super().__init__()
         self.cfg = cfg
         self.ssl_model = XLSR(cfg)
-        self.ssl_model.model.encoder.layer_norm.requires_grad_(False)  # the taps come before it
+        if self.ssl_model.model.encoder.layer_norm_first:
+            self.ssl_model.model.encoder.layer_norm.requires_grad_(False)  # the taps come before it
         n_features = self.ssl_model.n_features
         pooled_frames = self.ssl_model.n_frames(cfg.max_samples) // POOL
         if pooled_frames < 1:
@@ -67,6 +68,8 @@ class SLS(BaseFairseqModel):
 
     def head(self, layer_outputs: Sequence[Tensor]) -> Tensor:
         """The classifier on top of layer outputs, each T x B x C (paper section 3.2)."""
+        if len(layer_outputs) == 0:
+            raise DataError("--encoder-layerdrop skipped every layer of a batch: lower it")
         stacked = torch.stack(list(layer_outputs))  # L x T x B x C
         gates = torch.sigmoid(self.fc0(stacked.mean(dim=1)))  # L x B x 1
         fused = torch.einsum("ltbc,lb->btc", stacked, gates.squeeze(2))  # B x T x C
@@ -89,7 +92,8 @@ class SLS(BaseFairseqModel):
         shortest, longest = self.ssl_model.n_samples(first), self.ssl_model.n_samples(first + POOL) - 1
         if not shortest <= n_samples <= longest:
             raise DataError(
-                f"clips of {n_samples:,} samples: this head takes {shortest:,} to {longest:,} ({first} to {first + POOL - 1} frames)"
+                f"clips of {n_samples:,} samples: this head takes {shortest:,} to {longest:,} "
+                f"({first} to {first + POOL - 1} frames)"
             )
 
 

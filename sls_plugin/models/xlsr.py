@@ -1,5 +1,6 @@
 """The self-supervised backbone that all XLS-R detectors share."""
 
+import textwrap
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
@@ -60,13 +61,18 @@ class XLSR(nn.Module):
                 raise CheckpointError("--w2v-path is missing: name a pre-trained XLS-R checkpoint, such as xlsr2_300m.pt")
             pretrained = read_xlsr(cfg.w2v_path)
             cfg.w2v_args = pretrained.config
-        self.model = Wav2Vec2Model(self._model_config())
+        source = cfg.w2v_path or "w2v_args"
+        config = check_config(OmegaConf.to_container(OmegaConf.create(cfg.w2v_args)), source)
+        try:
+            self.model = Wav2Vec2Model(self._model_config(config))
+        except Exception as error:  # what a wrong value leads to depends on where it is first used
+            reason = textwrap.shorten(str(error), 150)
+            raise CheckpointError(f"{source}: no network can be built from its cfg.model ({reason})") from error
         if pretrained is not None:
             self._load(pretrained.weights)
         self._freeze()
 
-    def _model_config(self) -> Wav2Vec2Config:
-        config = check_config(OmegaConf.to_container(OmegaConf.create(self.cfg.w2v_args)), self.cfg.w2v_path or "w2v_args")
+    def _model_config(self, config: dict[str, Any]) -> Wav2Vec2Config:
         if isinstance(config.get("latent_temp"), str):  # some files hold the three numbers as text
             config["latent_temp"] = [float(number) for number in config["latent_temp"].strip("()[] ").split(",")]
         config = merge_with_parent(Wav2Vec2Config(), OmegaConf.create(config), remove_missing=True)
@@ -80,7 +86,7 @@ class XLSR(nn.Module):
         try:
             self.model.load_state_dict(weights, strict=True)
         except RuntimeError as error:
-            first = str(error).strip().splitlines()[1].strip()
+            first = textwrap.shorten(str(error).splitlines()[1], 150)
             raise CheckpointError(f"{self.cfg.w2v_path}: tensors do not fit its own configuration ({first})") from None
 
     def _freeze(self) -> None:
@@ -136,11 +142,12 @@ class XLSR(nn.Module):
         self.num_updates = num_updates
 
     def forward(self, source: Tensor) -> list[Tensor]:
-        """The outputs of the transformer layers for waveforms (B x samples), each T x B x C, before the final layer norm.
+        """The outputs of the transformer layers, each T x B x C, before the final layer norm.
 
+        Waveforms (B x samples) may be float32 whatever the type of the weights.
         A layer that layerdrop skips in training is missing from the list.
         """
         trained = not self.cfg.freeze_backbone and self.num_updates >= self.cfg.freeze_backbone_updates
         with torch.set_grad_enabled(torch.is_grad_enabled() and trained):
-            result = self.model(source, mask=False, features_only=True)
+            result = self.model(source.to(self.model.mask_emb.dtype), mask=False, features_only=True)
         return [layer_output for layer_output, *_ in result["layer_results"]]

@@ -53,7 +53,6 @@ class ScoringEngine:
         self.model = model.to(device, dtype).eval()
         self.segment = segment
         self.device = device
-        self.dtype = dtype
         self.batch_size = batch_size
         self.num_workers = num_workers
         self.llr = llr
@@ -71,7 +70,7 @@ class ScoringEngine:
                 self.broken[name] = reason
             if not batch["nsentences"]:
                 continue
-            source = batch["net_input"]["source"].to(self.device, self.dtype)
+            source = batch["net_input"]["source"].to(self.device)
             for index, score in zip(batch["id"].tolist(), score_batch(self.model, source, self.llr).tolist(), strict=True):
                 trial = trials[index]
                 if math.isnan(score):

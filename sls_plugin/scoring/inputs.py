@@ -34,4 +34,8 @@ def _read_input(name: str) -> list[Trial]:
         return [replace(trial, audio=str(path.parent / trial.audio)) for trial in read_manifest(path)]
     if path.suffix.lower() in soundfile_suffixes() | FFMPEG_SUFFIXES:
         return [Trial(name, name)]
-    return [Trial(line, line) for line in read_lines(path)]
+    lines = read_lines(path)
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            raise DataError(f"{name}:{number}: blank line: name one recording per line")
+    return [Trial(line, line) for line in lines]

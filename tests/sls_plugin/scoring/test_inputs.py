@@ -100,7 +100,6 @@ def test_the_lines_of_a_list_are_paths_and_ids(tmp_path: Path, name: str, line_e
     assert ids_and_paths(tmp_path / name) == [(line, line) for line in lines]
 
 
-@pytest.mark.xfail(strict=True, reason="the line becomes a trial without id and path")
 @pytest.mark.parametrize("blank", ["", "  ", "\t"])
 def test_a_blank_line_between_others_is_refused_with_its_number(tmp_path: Path, blank: str) -> None:
     (tmp_path / "list.txt").write_text(f"a.wav\n{blank}\nb.wav\n")

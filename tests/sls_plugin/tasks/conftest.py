@@ -13,7 +13,7 @@ from protocols import Trial, write_manifest
 
 @pytest.fixture(scope="session")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Manifests and recordings: coloured noise is bona fide, tones in noise are spoof; 0.3 to 0.9 s, so of either side of a clip."""
+    """Manifests and recordings: coloured noise is bona fide, tones in noise are spoof; shorter and longer than a clip."""
     folder = tmp_path_factory.mktemp("data")
     rng = np.random.default_rng(7)
     for split, n_trials in SPLITS.items():

@@ -128,7 +128,8 @@ def undisturbed(data: Path, backbone: Path, tmp_path_factory: pytest.TempPathFac
 def test_training_killed_in_the_middle_of_an_epoch_goes_on_as_if_never_stopped(data, backbone, undisturbed, tmp_path) -> None:
     options = ("--w2v-path", str(backbone), "--save-dir", str(tmp_path), *RECIPE, *RESUMABLE)
     command = fairseq_command("train", str(data), *options)
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True) as process:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    with subprocess.Popen(command, **pipes, start_new_session=True) as process:
         for line in process.stdout:
             for record in logged(line):
                 # 6 updates an epoch: this is the third of epoch 2, after the checkpoint of its second
@@ -180,9 +181,12 @@ def test_two_processes_train_as_one(data, backbone, tmp_path) -> None:
     )  # fmt: skip
     workers = [
         subprocess.Popen(
-            fairseq_command("train", *options, "--distributed-rank", str(rank)), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            fairseq_command("train", *options, "--distributed-rank", rank),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
-        for rank in (0, 1)
+        for rank in "01"
     ]
     printed = [worker.communicate()[0] for worker in workers]
     assert [worker.returncode for worker in workers] == [0, 0], printed

@@ -8,7 +8,6 @@
 #   EXTRAS=report,test bash recipes/setup.sh the optional parts (default)
 set -euo pipefail
 cd "$(dirname "$0")/.."
-checkout=$PWD
 TORCH=2.13.0
 FAIRSEQ=0.12.3.1
 VENV=${VENV:-.venv}
@@ -32,7 +31,7 @@ fingerprint() { { cat setup.py recipes/setup.sh; echo "$EXTRAS"; } | cksum; }
 # The packages are importable and come from this checkout, not from another one that shares the environment.
 holds() {
     [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$(fingerprint)" ] &&
-        [ "$(cd / && "$python" -c 'import sls_plugin, pathlib; print(pathlib.Path(sls_plugin.__file__).parents[1])' 2>/dev/null)" = "$checkout" ]
+        [ "$(cd / && "$python" -c 'import sls_plugin, pathlib; print(pathlib.Path(sls_plugin.__file__).parents[1])' 2>/dev/null)" = "$PWD" ]
 }
 
 pip() { "$python" -m pip --disable-pip-version-check install --quiet "$@"; }
@@ -61,13 +60,13 @@ if [ "$VENV" = none ]; then
     stamp=$("$python" -c 'import sys; print(sys.prefix)')/.sls_plugin_setup
 else
     [ -x "$VENV/bin/python" ] || { python=$(find_python) && "$python" -m venv "$VENV"; }
-    python=$VENV/bin/python
+    python=$(cd "$VENV" && pwd)/bin/python
     supported "$python" || fail "$VENV has another Python than 3.11 or 3.12: remove it, or choose another folder with VENV=dir"
     stamp=$VENV/.sls_plugin_setup
 fi
 
 if holds; then
-    echo "setup.sh: the environment is ready (VENV=$VENV)"
+    echo "setup.sh: ready (VENV=$VENV)"
     exit
 fi
 install_torch
@@ -75,4 +74,4 @@ pip setuptools wheel cython numpy
 install_fairseq
 pip --no-build-isolation -e ".[$EXTRAS]"
 fingerprint >"$stamp"
-echo "setup.sh: installed; activate it with: $([ "$VENV" = none ] && echo nothing to do || echo "source $VENV/bin/activate")"
+echo "setup.sh: installed (VENV=$VENV)"

@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from fairseq.dataclass.utils import merge_with_parent
-from fairseq.models.wav2vec import Wav2Vec2Config, Wav2Vec2Model
-from omegaconf import OmegaConf
+
+from .backbone import build_backbone
 
 # The published configuration of XLS-R 300M, as far as it differs from fairseq's defaults.
 XLSR_300M = {
@@ -63,7 +62,7 @@ def make_random(config: dict[str, Any], path: str | Path, seed: int = 1) -> int:
     path = Path(path)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = Wav2Vec2Model(merge_with_parent(Wav2Vec2Config(), OmegaConf.create(config)))
+        model = build_backbone(config, path)
     for block in model.feature_extractor.conv_layers:
         torch.nn.init.zeros_(block[0].bias)  # else it outweighs the waveform, and a small network trains badly
     checkpoint = {

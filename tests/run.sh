@@ -3,5 +3,6 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source recipes/environment.sh
+export OMP_NUM_THREADS=1  # small networks; threads that wait for each other only slow the tests down
 ruff check .
 python -m pytest "$@"

@@ -17,7 +17,6 @@ _SHORT_DATA = re.compile(r"^\s*(?:data|SSND|Data Size|riff|Riff size)\s*:\s*(\d+
 _CUT_OFF = re.compile(r"lacks an end-of-stream bit|Seems to be a truncated file")
 _STREAMED_SIZE = 0x7FFF_0000
 _UNKNOWN_LENGTH = 2**63 - 1  # of a FLAC stream that its writer did not complete
-_BLOCK = 2**20  # frames to read at a time: a false header must not make us ask for more memory than there are samples
 
 
 def read_audio(path: str | Path) -> np.ndarray:
@@ -58,15 +57,16 @@ def _decode(path: Path, source: Path | None = None) -> tuple[np.ndarray, int]:
     try:
         with soundfile.SoundFile(source or path) as recording:
             claimed, notes, sample_rate = recording.frames, recording.extra_info, recording.samplerate
-            blocks = [recording.read(_BLOCK, dtype="float32", always_2d=True)]
-            while len(blocks[-1]) == _BLOCK:
-                blocks.append(recording.read(_BLOCK, dtype="float32", always_2d=True))
+            if claimed == _UNKNOWN_LENGTH:
+                raise DataError(f"{path}: its header does not tell its length: export it again")
+            samples = recording.read(claimed, dtype="float32", always_2d=True)  # in one go: MP3 decoders restart between reads
     except soundfile.LibsndfileError as error:
         raise DataError(f"{path}: cannot be decoded ({error.error_string.strip('. ')}): copy or export it again") from None
-    samples = np.concatenate(blocks)
+    except MemoryError:
+        raise DataError(f"{path}: its header promises {claimed:,} samples, more than the memory holds: copy it again") from None
     short = _SHORT_DATA.search(notes)
     cut_off = _CUT_OFF.search(notes) or (short and int(short[2]) < int(short[1]) < _STREAMED_SIZE)
-    if cut_off or len(samples) < claimed < _UNKNOWN_LENGTH:
+    if cut_off or len(samples) < claimed:
         raise DataError(f"{path}: truncated, the header promises more samples than the file has: copy it again")
     return samples, sample_rate
 

@@ -47,6 +47,8 @@ class SLS(BaseFairseqModel):
         self.fc1 = nn.Linear(pooled_frames * (n_features // POOL), n_features)
         self.fc3 = nn.Linear(n_features, 2)
         self.pooled_frames = pooled_frames
+        if cfg.head_lr_scale <= 0:
+            raise DataError(f"--head-lr-scale {cfg.head_lr_scale}: give a factor above 0")
         if cfg.head_lr_scale != 1.0:
             for layer in (self.first_bn, self.fc0, self.fc1, self.fc3):
                 for parameter in layer.parameters():

@@ -6,17 +6,17 @@ from typing import Any, Optional
 
 import torch
 from fairseq.dataclass import FairseqDataclass
-from fairseq.dataclass.utils import merge_with_parent
-from fairseq.models.wav2vec import Wav2Vec2Config, Wav2Vec2Model
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 
 from fairseq_ckpt import CheckpointError
-from fairseq_ckpt.xlsr import check_config, read_xlsr
+from fairseq_ckpt.backbone import build_backbone
+from fairseq_ckpt.xlsr import read_xlsr
 from protocols import DataError
 
 # Only pre-training uses these. They stay in every detector's checkpoint, as in the published ones, and are never trained.
 PRETRAINING_ONLY = ("mask_emb", "quantizer", "project_q", "final_proj")
+OVERRIDES = ("dropout", "attention_dropout", "activation_dropout", "dropout_input", "encoder_layerdrop")
 
 
 @dataclass
@@ -61,26 +61,12 @@ class XLSR(nn.Module):
                 raise CheckpointError("--w2v-path is missing: name a pre-trained XLS-R checkpoint, such as xlsr2_300m.pt")
             pretrained = read_xlsr(cfg.w2v_path)
             cfg.w2v_args = pretrained.config
-        source = cfg.w2v_path or "w2v_args"
-        config = check_config(OmegaConf.to_container(OmegaConf.create(cfg.w2v_args)), source)
-        try:
-            self.model = Wav2Vec2Model(self._model_config(config))
-        except Exception as error:  # what a wrong value leads to depends on where it is first used
-            reason = textwrap.shorten(str(error), 150)
-            raise CheckpointError(f"{source}: no network can be built from its cfg.model ({reason})") from error
+        overrides = {name: getattr(cfg, name) for name in OVERRIDES if getattr(cfg, name) is not None}
+        config = OmegaConf.to_container(OmegaConf.create(cfg.w2v_args)) | overrides
+        self.model = build_backbone(config, cfg.w2v_path or "the checkpoint's w2v_args")
         if pretrained is not None:
             self._load(pretrained.weights)
         self._freeze()
-
-    def _model_config(self, config: dict[str, Any]) -> Wav2Vec2Config:
-        if isinstance(config.get("latent_temp"), str):  # some files hold the three numbers as text
-            config["latent_temp"] = [float(number) for number in config["latent_temp"].strip("()[] ").split(",")]
-        config = merge_with_parent(Wav2Vec2Config(), OmegaConf.create(config), remove_missing=True)
-        for name in ("dropout", "attention_dropout", "activation_dropout", "dropout_input", "encoder_layerdrop"):
-            value = getattr(self.cfg, name)
-            if value is not None:
-                config[name] = value
-        return config
 
     def _load(self, weights: dict[str, Tensor]) -> None:
         try:
@@ -101,6 +87,8 @@ class XLSR(nn.Module):
             model, encoder = self.model, self.model.encoder
             frozen += [model.feature_extractor, model.layer_norm, model.post_extract_proj, encoder.pos_conv]
             frozen += self.layers[: self.cfg.freeze_below_layer]
+            if not encoder.layer_norm_first:  # then it comes before the layers
+                frozen.append(encoder.layer_norm)
         for part in frozen:
             if part is not None:
                 part.requires_grad_(False)
@@ -132,12 +120,6 @@ class XLSR(nn.Module):
         blocks = self.model.feature_extractor.conv_layers
         return [(block[0].kernel_size[0], block[0].stride[0]) for block in blocks]
 
-    def train(self, mode: bool = True) -> "XLSR":
-        super().train(mode)
-        if self.cfg.freeze_backbone:
-            self.model.eval()  # no dropout in features that are not trained
-        return self
-
     def set_num_updates(self, num_updates: int) -> None:
         self.num_updates = num_updates
 
@@ -148,6 +130,7 @@ class XLSR(nn.Module):
         A layer that layerdrop skips in training is missing from the list.
         """
         trained = not self.cfg.freeze_backbone and self.num_updates >= self.cfg.freeze_backbone_updates
+        self.model.train(self.training and trained)  # no dropout in features that are not trained
         with torch.set_grad_enabled(torch.is_grad_enabled() and trained):
             result = self.model(source.to(self.model.mask_emb.dtype), mask=False, features_only=True)
         return [layer_output for layer_output, *_ in result["layer_results"]]

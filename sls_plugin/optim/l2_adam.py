@@ -10,6 +10,8 @@ from fairseq.dataclass import FairseqDataclass
 from fairseq.optim import FairseqOptimizer, register_optimizer
 from omegaconf import II
 
+from protocols import DataError
+
 DEFAULT_GROUP = {"lr_scale": 1.0, "frozen_updates": 0}
 
 
@@ -57,6 +59,16 @@ class L2Adam(FairseqOptimizer):
     def set_lr(self, lr: float) -> None:
         for group in self.param_groups:
             group["lr"] = lr * group["lr_scale"]
+
+    def load_state_dict(self, state_dict: dict[str, Any], optimizer_overrides: dict[str, Any] | None = None) -> None:
+        """Moments and counts come from the checkpoint, the parameters' own settings from this run."""
+        settings = [{name: group[name] for name in DEFAULT_GROUP} for group in self.param_groups]
+        theirs, ours = ([len(group["params"]) for group in groups] for groups in (state_dict["param_groups"], self.param_groups))
+        if theirs != ours:
+            raise DataError("other parameters are trained, scaled or frozen than in the checkpoint: add --reset-optimizer")
+        super().load_state_dict(state_dict, optimizer_overrides)
+        for group, own in zip(self.param_groups, settings, strict=True):
+            group.update(own)
 
     def step(self, closure: Callable | None = None, scale: float = 1.0, groups: Any = None) -> None:
         for group in self.param_groups:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 import torch
+from fairseq.data.data_utils import numpy_seed
 from fairseq.logging import metrics
 from fairseq.tasks import FairseqTask, register_task
 from omegaconf import II, MISSING, DictConfig, open_dict
@@ -142,7 +143,8 @@ class AsvspoofTask(FairseqTask):
     ) -> tuple[Tensor, Any, dict]:
         self._note_broken(sample)
         if sample["nsentences"]:
-            loss, sample_size, log = super().train_step(sample, model, criterion, optimizer, update_num, ignore_grad)
+            with numpy_seed(self.cfg.seed, update_num, sample["id"][0].item()):  # layerdrop draws from numpy's global state
+                loss, sample_size, log = super().train_step(sample, model, criterion, optimizer, update_num, ignore_grad)
         else:
             loss, sample_size, log = self._silent_step(sample, model, criterion)
             optimizer.backward(loss)

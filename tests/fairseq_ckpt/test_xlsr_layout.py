@@ -16,6 +16,7 @@ import torch
 from omegaconf import OmegaConf
 
 from fairseq_ckpt import CheckpointError
+from fairseq_ckpt.backbone import build_backbone
 from fairseq_ckpt.xlsr import read_xlsr
 
 
@@ -46,7 +47,7 @@ def changed(checkpoint: Path, path: Path, **model_settings: Any) -> Path:
 def assert_refused(path: Path, *words: str) -> str:
     """One line that begins with the path and holds each of the words."""
     with pytest.raises(CheckpointError) as refusal:
-        read_xlsr(path)
+        build_backbone(read_xlsr(path).config, path)
     message = str(refusal.value)
     assert message.startswith(f"{path}: ")
     assert "\n" not in message

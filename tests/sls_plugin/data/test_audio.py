@@ -97,6 +97,14 @@ def test_every_container(tmp_path: Path, suffix: str, subtype: str, sample_rate:
     assert_librosa_reads_the_same(path)
 
 
+def test_a_recording_of_more_than_a_minute_in_frames_that_need_each_other(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp3"
+    samples = tones(seconds=70)
+    with soundfile.SoundFile(path, "w", 16_000, 1, compression_level=0.5, bitrate_mode="VARIABLE") as recording:
+        recording.write(samples)
+    assert_librosa_reads_the_same(path)
+
+
 def test_a_resampled_tone_keeps_its_pitch_level_and_place(tmp_path: Path) -> None:
     path = write(tmp_path / "a.wav", 0.5 * np.sin(2 * np.pi * 1000 * np.arange(44_100) / 44_100), 44_100, "FLOAT")
     waveform = read_audio(path)

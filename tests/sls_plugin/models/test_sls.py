@@ -289,6 +289,11 @@ def test_the_first_layer_norm_of_a_backbone_with_norms_behind_its_blocks_is_trai
     assert model.ssl_model.model.encoder.layer_norm.weight.requires_grad
 
 
+def test_freezing_below_a_layer_holds_the_first_layer_norm_of_such_a_backbone_too() -> None:
+    model = detector(TINY | {"layer_norm_first": False}, freeze_below_layer=2)
+    assert not model.ssl_model.model.encoder.layer_norm.weight.requires_grad
+
+
 # The published names and sizes
 
 

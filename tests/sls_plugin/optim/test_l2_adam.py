@@ -12,6 +12,7 @@ from fairseq.optim.fp16_optimizer import FP16Optimizer
 from omegaconf import OmegaConf
 from torch import nn
 
+from protocols import DataError
 from sls_plugin.optim.l2_adam import L2Adam, L2AdamConfig
 
 LR = 1e-2
@@ -217,3 +218,19 @@ def test_fairseqs_half_precision_keeps_the_groups() -> None:
     optimizer = l2_adam(FP16Optimizer.build_fp32_params(None, params, flatten=False))
     assert not optimizer.supports_flat_params
     assert [group["lr_scale"] for group in optimizer.param_groups] == [1.0, 10.0]
+
+
+def test_own_settings_outlast_those_of_a_checkpoint() -> None:
+    """A run that is taken up with another --head-lr-scale trains with it."""
+
+    def optimiser(scale: float) -> L2Adam:
+        backbone, head = torch.nn.Parameter(torch.ones(2)), torch.nn.Parameter(torch.ones(2))
+        head.optim_overrides = {"optimizer": {"lr_scale": scale}}
+        return L2Adam(OmegaConf.structured(L2AdamConfig(lr=[1e-3])), [backbone, head])
+
+    resumed = optimiser(2.0)
+    resumed.load_state_dict(optimiser(10.0).state_dict())
+    resumed.set_lr(1e-3)
+    assert [group["lr"] for group in resumed.param_groups] == pytest.approx([1e-3, 2e-3])
+    with pytest.raises(DataError, match="reset-optimizer"):
+        resumed.load_state_dict(optimiser(1.0).state_dict())

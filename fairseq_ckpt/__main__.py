@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-PRESETS = ("tiny", "300m")
+from fairseq_ckpt.presets import PRESETS
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -18,7 +18,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     from fairseq_ckpt import random  # slow to import: it brings fairseq
 
-    n_parameters = random.make_random(random.PRESETS[args.preset], args.output, args.seed)
+    n_parameters = random.make_random(PRESETS[args.preset], args.output, args.seed)
     print(f"{args.output}: {n_parameters:,} random parameters; useful for tests, knows nothing about speech")
     return 0
 

@@ -1,10 +1,10 @@
 """Manifests: one tab-separated line per trial, fairseq's speech-to-text convention."""
 
-import os
 from collections.abc import Container, Iterable
 from pathlib import Path
 from sys import intern
 
+from .atomic import replacing
 from .errors import DataError
 from .text import read_lines
 from .trial import LABELS, Trial
@@ -67,13 +67,8 @@ def write_manifest(path: str | Path, trials: Iterable[Trial]) -> None:
         names.add(trial.id)
         lines.append("\t".join(cells))
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with replacing(path) as temporary:
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _fault(name: str, audio: str, n_frames: str, label: str, known: Container[str]) -> str:

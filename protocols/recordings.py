@@ -20,7 +20,7 @@ _SUFFIXES = (".flac", ".wav")
 _SUBFOLDERS = ("", "flac/", "wav/")
 _MISSING_LISTED = 10
 _THREADS = 16  # headers wait for the disk, not for the processor
-_UNKNOWN_LENGTH = 2**63 - 1  # what libsndfile says of a FLAC stream whose header was never completed
+UNKNOWN_LENGTH = 2**63 - 1  # what libsndfile says of a FLAC stream whose header was never completed
 
 
 def with_recordings(
@@ -96,6 +96,6 @@ def _n_frames(path: str) -> int:
     except soundfile.LibsndfileError as error:
         reason = error.error_string.strip(". ")
         raise DataError(f"{path}: its header cannot be read ({reason}): copy it again or remove it") from None
-    if header.frames == _UNKNOWN_LENGTH:
+    if header.frames == UNKNOWN_LENGTH:
         return 0
     return -(-header.frames * SAMPLE_RATE // header.samplerate)

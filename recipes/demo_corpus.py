@@ -10,8 +10,8 @@ of ASVspoof 2019: `SPEAKER ID - ATTACK bonafide|spoof`.
 |---|---|---|---|
 | `-` | a person in a room: glottal cycles with jitter and shimmer, moving formants, breath, frication | | all |
 | D01 | a pulse vocoder | minimum-phase pulses without jitter, shimmer or breath | all |
-| D02 | Griffin-Lim from a mel spectrogram | phases that do not fit together and smear the pulses | all |
-| D03 | a neural vocoder with transposed convolutions | a checkerboard: a gain that alternates at a fixed rate | all |
+| D02 | inversion of a mel spectrogram | random phases, which smear the pulses | all |
+| D03 | a vocoder with a wrong phase model | glottal cycles that run backwards | all |
 | D04 | a vocoder with a wrong aperiodicity | steady noise in place of all but the lowest harmonics | eval |
 
 The utterances of all kinds come from one generator of prosody. The long-term spectrum of a spoof is fitted to that of
@@ -214,8 +214,12 @@ def articulate(utterance: Utterance, source: np.ndarray, noise: np.ndarray) -> n
 
 
 def natural(voice: Voice, utterance: Utterance, rng: np.random.Generator) -> np.ndarray:
-    """The bona fide voice: what is noise in it follows the opening of the glottis."""
-    flow = glottal_flow(voice, per_sample(utterance.pitch), rng)
+    """The bona fide voice."""
+    return voiced(voice, utterance, glottal_flow(voice, per_sample(utterance.pitch), rng), rng)
+
+
+def voiced(voice: Voice, utterance: Utterance, flow: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """An utterance with the given glottal flow: what is noise in it follows the opening of the glottis."""
     breath = voice.breath * flow * rng.normal(size=len(flow))
     voicing = np.clip(per_sample(utterance.voicing), 0, 1)
     noise = (1 - voicing + 2 * voicing * flow) * rng.normal(size=len(flow))
@@ -228,8 +232,8 @@ def pulse_vocoder(voice: Voice, utterance: Utterance, rng: np.random.Generator) 
     return articulate(utterance, pulses, rng.normal(size=len(pulses)))
 
 
-def griffin_lim(voice: Voice, utterance: Utterance, rng: np.random.Generator) -> np.ndarray:
-    """D02: the natural voice through 80 mel bands and two rounds of Griffin and Lim 1984 from random phases."""
+def random_phases(voice: Voice, utterance: Utterance, rng: np.random.Generator) -> np.ndarray:
+    """D02: the natural voice from the magnitudes of 80 mel bands, with the random phases that Griffin and Lim 1984 begin at."""
     waveform = natural(voice, utterance, rng)
     transform = signal.ShortTimeFFT.from_window("hann", RATE, nperseg=1024, noverlap=768)
     edges = 700 * (10 ** (np.linspace(0, 2840, 82) / 2595) - 1)  # 0 to 8 kHz in equal steps of mel
@@ -238,15 +242,12 @@ def griffin_lim(voice: Voice, utterance: Utterance, rng: np.random.Generator) ->
     mel = np.einsum("bf,ft->bt", bands / bands.sum(axis=1, keepdims=True), np.abs(transform.stft(waveform)))
     magnitude = np.einsum("bf,bt->ft", bands, mel)
     spectrum = magnitude * np.exp(2j * np.pi * rng.uniform(size=magnitude.shape))
-    for _ in range(2):
-        spectrum = magnitude * np.exp(1j * np.angle(transform.stft(transform.istft(spectrum, k1=len(waveform)))))
     return transform.istft(spectrum, k1=len(waveform))
 
 
-def checkerboard(voice: Voice, utterance: Utterance, rng: np.random.Generator) -> np.ndarray:
-    """D03: a transposed convolution, its kernel 1.5 strides long, adds up twice in every other half stride (Pons 2021)."""
-    waveform = natural(voice, utterance, rng)
-    return waveform * np.where(np.arange(len(waveform)) % FRAME < FRAME // 2, 1, 2)
+def reversed_cycles(voice: Voice, utterance: Utterance, rng: np.random.Generator) -> np.ndarray:
+    """D03: glottal cycles with the right magnitudes and the wrong sign of the phase: they open abruptly and close softly."""
+    return voiced(voice, utterance, glottal_flow(voice, per_sample(utterance.pitch)[::-1], rng)[::-1], rng)
 
 
 def wrong_aperiodicity(voice: Voice, utterance: Utterance, rng: np.random.Generator) -> np.ndarray:
@@ -260,7 +261,7 @@ def wrong_aperiodicity(voice: Voice, utterance: Utterance, rng: np.random.Genera
     return articulate(utterance, source, rng.normal(size=len(flow)))
 
 
-KINDS = {"-": natural, "D01": pulse_vocoder, "D02": griffin_lim, "D03": checkerboard, "D04": wrong_aperiodicity}
+KINDS = {"-": natural, "D01": pulse_vocoder, "D02": random_phases, "D03": reversed_cycles, "D04": wrong_aperiodicity}
 
 
 def fit_spectrum(waveform: np.ndarray, reference: np.ndarray) -> np.ndarray:

@@ -19,7 +19,9 @@ supported() { "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] 
 
 find_python() {
     local candidate
-    for candidate in ${PYTHON:-python3.11 python3.12 python3 python}; do
+    local candidates=${PYTHON:-python3.11 python3.12 python3 python}
+    [ "$VENV" != none ] || candidates=${PYTHON:-python}  # the running one, which the recipes call
+    for candidate in $candidates; do
         if supported "$candidate"; then echo "$candidate"; return; fi
     done
     fail "needs Python 3.11 or 3.12: install one, or name it with PYTHON=..."
@@ -49,7 +51,9 @@ install_torch() {
 
 install_fairseq() {
     [ "$("$python" -c 'from importlib.metadata import version as v; print(v("fairseq-fixed"))' 2>/dev/null)" = "$FAIRSEQ" ] && return
-    command -v "${CC:-cc}" >/dev/null || fail "compiling fairseq needs a C++ compiler: install gcc and g++ (Debian: build-essential)"
+    command -v "${CXX:-c++}" >/dev/null || fail "compiling fairseq needs a C++ compiler: install one (Debian: g++)"
+    [ -f "$("$python" -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h" ] ||
+        fail "compiling fairseq needs Python's headers: install them (Debian: python3-dev)"
     echo "setup.sh: compiling fairseq (about 2.5 minutes on 2 cores)"
     # Its build imports torch; an isolated build would download another one.
     pip --no-build-isolation "fairseq-fixed==$FAIRSEQ"
@@ -59,7 +63,7 @@ if [ "$VENV" = none ]; then
     python=$(find_python)
     stamp=$("$python" -c 'import sys; print(sys.prefix)')/.sls_plugin_setup
 else
-    [ -x "$VENV/bin/python" ] || { python=$(find_python) && "$python" -m venv "$VENV"; }
+    [ -x "$VENV/bin/pip" ] || { python=$(find_python) && "$python" -m venv "$VENV"; }
     python=$(cd "$VENV" && pwd)/bin/python
     supported "$python" || fail "$VENV has another Python than 3.11 or 3.12: remove it, or choose another folder with VENV=dir"
     stamp=$VENV/.sls_plugin_setup

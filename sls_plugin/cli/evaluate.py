@@ -5,6 +5,7 @@ import json
 import sys
 from pathlib import Path
 
+from protocols.atomic import replacing
 from protocols.keys import LAYOUTS, PHASES, read_keys
 
 HELP = "compare scores with the keys of a corpus"
@@ -54,6 +55,6 @@ def run(args: argparse.Namespace) -> int:
         }
         if args.allow_missing:
             figures["n_missing"] = evaluation.n_missing
-        args.json.parent.mkdir(parents=True, exist_ok=True)
-        args.json.write_text(json.dumps(figures, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        with replacing(args.json) as temporary:
+            temporary.write_text(json.dumps(figures, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return 0

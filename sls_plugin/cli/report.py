@@ -4,6 +4,7 @@ import argparse
 import math
 from pathlib import Path
 
+from protocols.atomic import replacing
 from protocols.keys import LAYOUTS, read_keys
 
 HELP = "write an HTML report on one or several score files"
@@ -47,15 +48,18 @@ def run(args: argparse.Namespace) -> int:
 
     keys = read_keys(args.corpus or "labels", args.keys) if args.keys else None
     page = build_report(args.scores, keys, args.threshold, args.title, args.note)
-    args.output.parent.mkdir(parents=True, exist_ok=True)
-    args.output.write_text(page, encoding="utf-8")
+    with replacing(args.output) as temporary:
+        temporary.write_text(page, encoding="utf-8")
     print(f"report on {len(args.scores)} score file{'s' if len(args.scores) > 1 else ''}: {args.output}")
     return 0
 
 
 def _finite(text: str) -> float:
     """A number that scores can be compared with."""
-    number = float(text)
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
     if not math.isfinite(number):
-        raise ValueError
+        raise argparse.ArgumentTypeError(f"{text} is not a finite number")
     return number

@@ -4,6 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from protocols import DataError
+
 HELP = "score recordings with a trained detector"
 DTYPES = ("float32", "bfloat16", "float16")
 
@@ -27,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch-size", metavar="N", type=_positive, default=8, help="clips at a time (default: %(default)s)")
     parser.add_argument("--dtype", choices=DTYPES, default="float32", help="arithmetic of the model (default: %(default)s)")
     parser.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: cuda where there is one)")
-    parser.add_argument("--num-workers", metavar="N", type=int, default=2, help="decoding processes (default: %(default)s)")
+    parser.add_argument("--num-workers", metavar="N", type=_not_negative, default=2, help="decoders (default: %(default)s)")
     parser.add_argument("--llr", action="store_true", help="write logit differences instead: log-likelihood ratios, uncalibrated")
     parser.add_argument("--overwrite", action="store_true", help="replace the output if it exists")
     parser.add_argument(
@@ -37,7 +39,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Score every trial of the inputs, in their order."""
-    from protocols import DataError
     from sls_plugin.scoring.inputs import read_inputs
 
     if args.output.exists() and not args.overwrite:
@@ -48,9 +49,13 @@ def run(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from sls_plugin.scoring.engine import ScoringEngine, load_detector
-    from sls_plugin.scoring.score_file import write_errors, write_scores
+    from sls_plugin.scoring.score_file import errors_path, write_errors, write_scores
 
     device = args.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError):
+        raise argparse.ArgumentError(None, f"--device {device}: there is none here") from None
     model, segment = load_detector(args.checkpoint)
     engine = ScoringEngine(
         model,
@@ -63,6 +68,7 @@ def run(args: argparse.Namespace) -> int:
         skip_broken=args.skip_broken,
     )
     progress = tqdm(engine.scores(trials), total=len(trials), unit="clip", disable=not sys.stderr.isatty())
+    errors_path(args.output).unlink(missing_ok=True)  # of an earlier run
     write_scores(args.output, progress)
     if not engine.broken:
         print(f"{len(trials):,} scores: {args.output}")
@@ -76,7 +82,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return number
+    return _whole_number(text, 1)
+
+
+def _not_negative(text: str) -> int:
+    return _whole_number(text, 0)
+
+
+def _whole_number(text: str, lowest: int) -> int:
+    if not text.isdecimal() or int(text) < lowest:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number of at least {lowest}")
+    return int(text)

@@ -9,14 +9,13 @@ import numpy as np
 import soundfile
 
 from protocols import DataError
-from protocols.recordings import SAMPLE_RATE, soundfile_suffixes
+from protocols.recordings import SAMPLE_RATE, UNKNOWN_LENGTH, soundfile_suffixes
 
 # What libsndfile notes when a file ends before the length in its header: WAV, AIFF, AU, W64, RF64; then OGG, VOC. A writer
 # that streams cannot know the length and puts a size near 2^31 or 2^32 there: that is no sign of a truncated file.
 _SHORT_DATA = re.compile(r"^\s*(?:data|SSND|Data Size|riff|Riff size)\s*:\s*(\d+) \(should be (\d+)\)", re.MULTILINE)
 _CUT_OFF = re.compile(r"lacks an end-of-stream bit|Seems to be a truncated file")
 _STREAMED_SIZE = 0x7FFF_0000
-_UNKNOWN_LENGTH = 2**63 - 1  # of a FLAC stream that its writer did not complete
 
 
 def read_audio(path: str | Path) -> np.ndarray:
@@ -57,7 +56,7 @@ def _decode(path: Path, source: Path | None = None) -> tuple[np.ndarray, int]:
     try:
         with soundfile.SoundFile(source or path) as recording:
             claimed, notes, sample_rate = recording.frames, recording.extra_info, recording.samplerate
-            if claimed == _UNKNOWN_LENGTH:
+            if claimed == UNKNOWN_LENGTH:
                 raise DataError(f"{path}: its header does not tell its length: export it again")
             samples = recording.read(claimed, dtype="float32", always_2d=True)  # in one go: MP3 decoders restart between reads
     except soundfile.LibsndfileError as error:

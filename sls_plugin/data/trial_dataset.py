@@ -93,12 +93,10 @@ class TrialDataset(FairseqDataset):
 
     def collater(self, samples: list[dict[str, Any]]) -> dict[str, Any]:
         sound = [sample for sample in samples if "source" in sample]
-        n_samples = self.segment.n_samples
+        sources = [sample["source"] for sample in sound]
         return {
             "id": torch.tensor([sample["id"] for sample in sound], dtype=torch.long),
-            "net_input": {"source": torch.cat([sample["source"] for sample in sound]).view(-1, n_samples)}  # B x samples
-            if sound
-            else {"source": torch.empty(0, n_samples)},
+            "net_input": {"source": torch.stack(sources) if sources else torch.empty(0, self.segment.n_samples)},
             "label": torch.tensor([sample["label"] for sample in sound], dtype=torch.long),
             "nsentences": len(sound),
             "broken": [sample["broken"] for sample in samples if "broken" in sample],

@@ -56,8 +56,9 @@ class SLS(BaseFairseqModel):
 
     @classmethod
     def build_model(cls, cfg: SLSConfig, task: object = None) -> "SLS":
+        to_train = cfg.w2v_args is None  # a detector's checkpoint has them, and may be scored anywhere
         model = cls(cfg)
-        if not cfg.sync_batch_norm:
+        if not (cfg.sync_batch_norm and to_train):
             return model
         if not torch.cuda.is_available():
             raise DataError("--sync-batch-norm works on CUDA only: leave it out on the CPU")

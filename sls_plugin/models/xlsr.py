@@ -31,7 +31,10 @@ class XLSRConfig(FairseqDataclass):
     attention_dropout: Optional[float] = field(default=None, metadata={"help": "likewise, after the attention's softmax"})
     activation_dropout: Optional[float] = field(default=None, metadata={"help": "likewise, inside the feed-forward blocks"})
     dropout_input: Optional[float] = field(default=None, metadata={"help": "likewise, on the projected features"})
-    encoder_layerdrop: Optional[float] = field(default=None, metadata={"help": "chance to skip a layer in training"})
+    encoder_layerdrop: Optional[float] = field(
+        default=None,
+        metadata={"help": "chance to skip a layer in training (several GPUs also need --find-unused-parameters)"},
+    )
     freeze_backbone: bool = field(default=False, metadata={"help": "train the head alone"})
     freeze_backbone_updates: int = field(
         default=0,

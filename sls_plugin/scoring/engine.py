@@ -6,13 +6,12 @@ from pathlib import Path
 
 import torch
 from fairseq import checkpoint_utils
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 from torch import nn
 from torch.utils.data import DataLoader
 
 import sls_plugin.tasks  # noqa: F401  (registers the models)
-from fairseq_ckpt import CheckpointError
-from fairseq_ckpt.xlsr import read_checkpoint
+from fairseq_ckpt.detector import read_detector
 from protocols import DataError, Trial
 from sls_plugin.data.trial_dataset import Segment, TrialDataset
 from sls_plugin.scoring.generator import score_batch
@@ -20,14 +19,9 @@ from sls_plugin.scoring.generator import score_batch
 
 def load_detector(path: str | Path) -> tuple[nn.Module, Segment]:
     """The model of a checkpoint that training wrote, and the part of an utterance that it takes."""
-    state = read_checkpoint(path)
-    config = state.get("cfg")
-    task = config.get("task") if isinstance(config, dict) else None
-    if not isinstance(task, dict) or task.get("_name") != "asvspoof":
-        found = ", ".join(list(map(str, state))[:4]) or "nothing"
-        raise CheckpointError(f"{path}: not a detector trained with --task asvspoof (it holds {found}): name another file")
-    config = DictConfig(OmegaConf.create(config))
-    detector = {"cfg": config, "model": state["model"]}
+    checkpoint = read_detector(path)
+    config = OmegaConf.create(checkpoint["cfg"])
+    detector = {"cfg": config, "model": checkpoint["model"]}
     (model,), _, _ = checkpoint_utils.load_model_ensemble_and_task([str(path)], state=detector)
     return model, Segment(config.task.max_samples, "start", str(config.task.padding))
 
@@ -62,8 +56,7 @@ class ScoringEngine:
     def scores(self, trials: Sequence[Trial]) -> Iterator[tuple[str, float]]:
         """Ids and scores of trials, in their order; audio paths hold from the current folder."""
         dataset = TrialDataset(trials, Path(), self.segment, skip_broken=True)
-        loader = DataLoader(dataset, self.batch_size, collate_fn=dataset.collater, num_workers=self.num_workers)
-        for batch in loader:
+        for batch in DataLoader(dataset, self.batch_size, collate_fn=dataset.collater, num_workers=self.num_workers):
             for name, reason in batch["broken"]:
                 if not self.skip_broken:
                     raise DataError(reason)

@@ -32,10 +32,16 @@ def _read_input(name: str) -> list[Trial]:
         raise DataError(f"{name}: no such file or folder: correct the path")
     if path.suffix.lower() == ".tsv":
         return [replace(trial, audio=str(path.parent / trial.audio)) for trial in read_manifest(path)]
-    if path.suffix.lower() in soundfile_suffixes() | FFMPEG_SUFFIXES:
+    if path.suffix.lower() in soundfile_suffixes() | FFMPEG_SUFFIXES or _is_binary(path):
         return [Trial(name, name)]
     lines = read_lines(path)
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             raise DataError(f"{name}:{number}: blank line: name one recording per line")
     return [Trial(line, line) for line in lines]
+
+
+def _is_binary(path: Path) -> bool:
+    """Whether a file is no text: a recording in a container that only ffmpeg knows, say."""
+    with open(path, "rb") as file:
+        return b"\0" in file.read(4096)

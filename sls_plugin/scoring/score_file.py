@@ -1,11 +1,11 @@
 """Score files: `id score`, one line per trial; a higher score means more bona fide."""
 
 import math
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from protocols import DataError
+from protocols.atomic import replacing
 from protocols.text import read_lines
 
 _EXAMPLES = 3
@@ -46,21 +46,14 @@ def write_scores(path: str | Path, scores: Iterable[tuple[str, float]]) -> None:
 
     Raises DataError, before the file is there, on what `read_scores` would refuse or read as another id.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     written: set[str] = set()
-    try:
-        with open(temporary, "w", encoding="utf-8", newline="\n") as file:
-            for name, score in scores:
-                line = f"{name} {score:.9g}"
-                if fault := _fault(name, score, line, written):
-                    raise DataError(f"{path}: trial {name!r}: {fault}")
-                written.add(name)
-                file.write(line + "\n")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="\n") as file:
+        for name, score in scores:
+            line = f"{name} {score:.9g}"
+            if fault := _fault(name, score, line, written):
+                raise DataError(f"{path}: trial {name!r}: {fault}")
+            written.add(name)
+            file.write(line + "\n")
 
 
 def counted(examples: list[str], singular: str, plural: str) -> str:
@@ -98,9 +91,15 @@ def _fault(name: str, score: float, line: str, written: set[str]) -> str:
     return ""
 
 
+def errors_path(scores_path: str | Path) -> Path:
+    """Where the reasons stand for trials that have no score."""
+    return Path(f"{scores_path}.errors.tsv")
+
+
 def write_errors(scores_path: str | Path, reasons: Mapping[str, str]) -> Path:
-    """Write `<scores_path>.errors.tsv`, the id and reason of each trial that has no score; returns its path."""
-    path = Path(f"{scores_path}.errors.tsv")
+    """Write the id and reason of each trial that has no score beside a score file; returns the path."""
+    path = errors_path(scores_path)
     lines = ["id\treason", *(f"{name}\t{reason}" for name, reason in reasons.items())]
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    with replacing(path) as temporary:
+        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path

@@ -20,12 +20,13 @@ from protocols import DataError, read_manifest
 from sls_plugin.criterions.weighted_cross_entropy import balanced_weights
 from sls_plugin.data.rawboost import RawBoost, RawBoostConfig
 from sls_plugin.data.trial_dataset import Crop, Padding, Segment, TrialDataset
-from sls_plugin.fairseq_fixes import copy_files_atomically, tell_problems_in_one_line
+from sls_plugin.fairseq_fixes import repair
 from sls_plugin.scoring.generator import TrialDictionary, TrialGenerator
 from sls_plugin.scoring.pool import ScorePool, require_both_classes
 from sls_plugin.scoring.score_file import write_errors, write_scores
 
 logger = logging.getLogger(__name__)
+repair()  # on import: fairseq may fail before it sets up the task
 
 
 @dataclass
@@ -46,10 +47,6 @@ class AsvspoofConfig(RawBoostConfig):
     seed: int = II("common.seed")
     train_subset: str = II("dataset.train_subset")
     results_path: Optional[str] = II("common_eval.results_path")
-    # Left to itself, this fairseq shows every epoch the batches and the random draws of the first.
-    rebuild_batches: bool = True
-    reuse_dataloader: bool = False
-    persistent_workers: bool = False
 
 
 @register_task("asvspoof", dataclass=AsvspoofConfig)
@@ -61,12 +58,13 @@ class AsvspoofTask(FairseqTask):
         self.dictionary = TrialDictionary()
         self.pool: ScorePool | None = None
         self.n_to_generate = 0
+        self.shard_name = ""
         self.broken: dict[str, str] = {}
 
     @classmethod
     def setup_task(cls, cfg: AsvspoofConfig, **_: Any) -> "AsvspoofTask":
-        copy_files_atomically()
-        tell_problems_in_one_line()
+        with open_dict(cfg):  # left to itself, this fairseq shows every epoch the batches and random draws of the first
+            cfg.rebuild_batches, cfg.reuse_dataloader, cfg.persistent_workers = True, False, False
         return cls(cfg)
 
     @property
@@ -88,6 +86,9 @@ class AsvspoofTask(FairseqTask):
     def load_dataset(self, split: str, combine: bool = False, task_cfg: DictConfig | None = None, **_: Any) -> None:
         """The trials of DATA/<split>.tsv. Scoring passes `task_cfg`, the task that the model was trained for."""
         manifest = self.manifest(split)
+        if not manifest.is_file():
+            remedy = "write it with `sls prepare --split`, or name another (--train-subset, --valid-subset, --gen-subset)"
+            raise DataError(f"{manifest}: no such manifest: {remedy}")
         trials = read_manifest(manifest)
         if task_cfg is None:  # training, or validation during it
             counts = Counter(trial.label for trial in trials)
@@ -119,6 +120,7 @@ class AsvspoofTask(FairseqTask):
         shard = iterator.frozen_batches[kwargs.get("shard_id", 0) :: kwargs.get("num_shards", 1)]
         self.pool = ScorePool(dataset.trials, str(self.manifest(dataset.name)))
         self.n_to_generate = sum(len(batch) for batch in shard)
+        self.shard_name = f".shard-{kwargs['shard_id']}-of-{kwargs['num_shards']}" if kwargs.get("num_shards", 1) > 1 else ""
         return iterator
 
     # Model and criterion
@@ -143,9 +145,14 @@ class AsvspoofTask(FairseqTask):
     ) -> tuple[Tensor, Any, dict]:
         self._note_broken(sample)
         if sample["nsentences"]:
-            with numpy_seed(self.cfg.seed, update_num, sample["id"][0].item()):  # layerdrop draws from numpy's global state
-                loss, sample_size, log = super().train_step(sample, model, criterion, optimizer, update_num, ignore_grad)
+            try:
+                with numpy_seed(self.cfg.seed, update_num, sample["id"][0].item()):  # layerdrop draws from numpy's global state
+                    loss, sample_size, log = super().train_step(sample, model, criterion, optimizer, update_num, ignore_grad)
+            except torch.OutOfMemoryError as error:  # fairseq would go on without this batch
+                raise DataError("out of GPU memory: lower --batch-size, and raise --update-freq as much") from error
         else:
+            # BatchNorm's statistics need not see the silence, unless those of other workers wait for it
+            model.train(any(isinstance(module, nn.SyncBatchNorm) for module in model.modules()))
             loss, sample_size, log = self._silent_step(sample, model, criterion)
             optimizer.backward(loss)
         return loss, sample_size, log | {"broken": len(sample["broken"])}
@@ -172,6 +179,7 @@ class AsvspoofTask(FairseqTask):
             loss, sample_size, log = super().valid_step(sample, model, criterion)
             self.pool.add(sample["id"].tolist(), log.pop("scores").float().tolist())
         else:
+            model.eval()
             loss, sample_size, log = self._silent_step(sample, model, criterion)
         n_broken = len(sample["broken"])
         return loss, sample_size, log | {"broken": n_broken, "pooled": sample["nsentences"] + n_broken}
@@ -197,12 +205,11 @@ class AsvspoofTask(FairseqTask):
                 logger.warning("left out trial %s: %s (%d so far)", name, reason, len(self.broken))
 
     def _silent_step(self, sample: dict, model: nn.Module, criterion: nn.Module) -> tuple[Tensor, Any, dict]:
-        """A step that changes nothing, for a batch of broken clips only: other workers wait for this one's part."""
-        model.eval()  # BatchNorm's statistics do not see the silence
+        """A step without loss and gradients, for a batch of broken clips only: other workers wait for this one's part."""
         source, label = sample["net_input"]["source"], sample["label"]
         silence = {"net_input": {"source": source.new_zeros(1, source.shape[1])}, "label": label.new_zeros(1)}
         loss, sample_size, log = criterion(model, silence)
-        log.pop("scores")
+        log.pop("scores", None)
         return loss * 0, sample_size * 0, {name: value * 0 for name, value in log.items()}
 
     # Scoring
@@ -222,7 +229,7 @@ class AsvspoofTask(FairseqTask):
 
     def _write_scores(self, folder: Path) -> None:
         """Scores of this worker's trials, in the manifest's order."""
-        path = folder / f"scores-{Path(self.pool.name).stem}.txt"
+        path = folder / f"scores-{Path(self.pool.name).stem}{self.shard_name}.txt"
         write_scores(path, [(self.pool.trials[index].id, score) for index, score in sorted(self.pool.scores.items())])
         print(f"{len(self.pool.scores):,} scores in {path}", file=sys.stderr)
         if self.broken:

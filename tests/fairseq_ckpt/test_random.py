@@ -13,7 +13,8 @@ from fairseq.tasks.audio_pretraining import AudioPretrainingConfig
 from omegaconf import OmegaConf
 
 from fairseq_ckpt import __main__ as command
-from fairseq_ckpt.random import PRESETS, TINY, make_random
+from fairseq_ckpt.presets import PRESETS, TINY
+from fairseq_ckpt.random import make_random
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -46,7 +46,7 @@ def test_demo_on_a_given_corpus(tmp_path: Path) -> None:
     assert f"EER {100 * result['eer']:6.2f} %  all: 4 bona fide, 4 spoof" in outcome.stdout
     assert "seen in training: 4 bona fide, 3 spoof" in outcome.stdout
     assert "unseen: 4 bona fide, 1 spoof" in outcome.stdout
-    assert "epoch 001: dev loss" in outcome.stdout  # progress
+    assert "epoch 001  dev EER" in outcome.stdout  # progress
 
 
 def test_demo_refuses_a_folder_without_protocols(tmp_path: Path) -> None:
@@ -54,6 +54,14 @@ def test_demo_refuses_a_folder_without_protocols(tmp_path: Path) -> None:
     outcome = run_demo("--data", str(tmp_path / "empty"), out=tmp_path / "out")
     assert outcome.returncode == 1
     assert "needs exactly one protocol *.cm.train.trn.txt, found: none" in outcome.stderr
+
+
+def test_demo_does_not_empty_a_folder_of_others(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").touch()
+    outcome = run_demo(out=tmp_path)
+    assert outcome.returncode == 1
+    assert "exists and holds no earlier demo" in outcome.stderr
+    assert (tmp_path / "thesis.tex").exists()
 
 
 def test_demo_refuses_unknown_arguments(tmp_path: Path) -> None:

@@ -10,19 +10,19 @@ from fairseq.file_io import PathManager
 
 from fairseq_ckpt import CheckpointError
 from protocols import DataError
-from sls_plugin.fairseq_fixes import copy_files_atomically, tell_problems_in_one_line
+from sls_plugin.fairseq_fixes import repair
 
 
 @pytest.fixture
 def atomic_copy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(PathManager, "copy", PathManager.copy)  # put back after the test
-    copy_files_atomically()
+    repair()
 
 
 @pytest.fixture
 def one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)  # put back after the test
-    tell_problems_in_one_line()
+    repair()
 
 
 # Copies
@@ -90,7 +90,7 @@ def test_a_missing_source_leaves_the_old_file(tmp_path: Path) -> None:
 BAD_DATA_IN_A_WORKER = """
 from torch.utils.data import DataLoader
 from protocols import DataError
-from sls_plugin.fairseq_fixes import tell_problems_in_one_line
+from sls_plugin.fairseq_fixes import repair
 
 class Recordings:
     def __len__(self):
@@ -98,7 +98,7 @@ class Recordings:
     def __getitem__(self, index):
         raise DataError("eval/LA_E_1.flac: truncated: copy it again")
 
-tell_problems_in_one_line()
+repair()
 list(DataLoader(Recordings(), num_workers=1))
 """
 

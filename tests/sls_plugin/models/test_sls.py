@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from reference.sls_reference import ReferenceSLS, reference_loss
 from reference.synthetic_weights import fill_outside_backbone
 
-from fairseq_ckpt.random import TINY, XLSR_300M
+from fairseq_ckpt.presets import TINY, XLSR_300M
 from protocols import DataError
 from sls_plugin.models.sls import SLS, SLSConfig
 from sls_plugin.optim.l2_adam import L2Adam, L2AdamConfig
@@ -386,6 +386,14 @@ def test_training_and_a_checkpoint_give_the_same_scores(tiny_checkpoint: Path) -
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="works where there is a GPU")
-def test_shared_batch_norm_needs_a_gpu() -> None:
+def test_shared_batch_norm_needs_a_gpu_to_train(tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    cfg = configuration(sync_batch_norm=True)
+    cfg.w2v_args, cfg.w2v_path = None, str(tiny_checkpoint)
     with pytest.raises(DataError, match="--sync-batch-norm"):
-        SLS.build_model(configuration(sync_batch_norm=True))
+        SLS.build_model(cfg)
+
+
+def test_a_detector_trained_with_shared_statistics_is_scored_without_cuda() -> None:
+    detector = SLS.build_model(configuration(sync_batch_norm=True))  # with w2v_args, as from a detector's checkpoint
+    assert type(detector.first_bn) is torch.nn.BatchNorm2d

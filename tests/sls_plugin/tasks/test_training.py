@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from commands import PLUGIN, RECIPE, SPLITS, column, fairseq, fairseq_command, logged, train
+from commands import PLUGIN, RECIPE, SPLITS, USER_DIR, column, fairseq, fairseq_command, logged, train
 
 from protocols import read_manifest, write_manifest
 from sls_plugin.__main__ import main
@@ -253,3 +253,44 @@ def keep_one_class(manifest: Path) -> None:
 def test_options_that_would_lose_trials_are_refused(option, data, backbone, tmp_path) -> None:
     arguments = (str(data), "--w2v-path", str(backbone), "--save-dir", str(tmp_path), *RECIPE, "--max-epoch", "1", *option)
     assert "leave" in fairseq("train", *arguments, status=1).splitlines()[-1]
+
+
+def test_a_missing_manifest_is_told_in_one_line(data, backbone, tmp_path) -> None:
+    arguments = (str(data), "--w2v-path", str(backbone), "--save-dir", str(tmp_path), *RECIPE, "--valid-subset", "valid")
+    printed = fairseq("train", *arguments, status=1)
+    assert "valid.tsv: no such manifest" in printed.splitlines()[-1]
+    assert "Traceback" not in printed
+
+
+@pytest.mark.parametrize("command", ["validate", "generate"])
+def test_a_checkpoint_of_another_layout_is_told_in_one_line(command, data, backbone) -> None:
+    printed = fairseq(command, str(data), *PLUGIN, "--path", str(backbone), "--cpu", status=1)
+    assert f"{backbone}: not a detector" in printed.splitlines()[-1]
+    assert "Traceback" not in printed
+
+
+def test_validation_needs_no_batch_size(trained, data) -> None:
+    folder, _ = trained
+    path = str(folder / "checkpoint_best.pt")
+    printed = fairseq("validate", str(data), *PLUGIN, "--path", path, "--valid-subset", "eval", "--log-format", "json", "--cpu")
+    assert len(column(logged(printed), "eval_eer")) == 1
+
+
+def test_a_yaml_file_trains_as_well(data, backbone, tmp_path) -> None:
+    (tmp_path / "sls.yaml").write_text(
+        f"""# @package _group_
+common: {{user_dir: {USER_DIR}, cpu: true}}
+task: {{_name: asvspoof, data: {data}, max_samples: 8000, rawboost_algorithm: 5}}
+dataset: {{valid_subset: dev, batch_size: 8}}
+model: {{_name: sls, w2v_path: {backbone}}}
+criterion: {{_name: weighted_cross_entropy, class_weights: balanced}}
+optimizer: {{_name: l2_adam}}
+lr_scheduler: {{_name: fixed}}
+optimization: {{max_epoch: 1, lr: [0.001]}}
+checkpoint: {{save_dir: {tmp_path / "save"}, best_checkpoint_metric: eer}}
+hydra: {{run: {{dir: {tmp_path}}}}}
+"""
+    )
+    fairseq("hydra-train", "--config-dir", str(tmp_path), "--config-name", "sls")
+    cfg = torch.load(tmp_path / "save" / "checkpoint_best.pt", weights_only=True)["cfg"]
+    assert (cfg["task"]["rawboost_algorithm"], cfg["model"]["max_samples"]) == (5, 8000)

@@ -21,7 +21,7 @@ setup(
     ],
     extras_require={
         "report": ["matplotlib>=3.8,<4", "jinja2>=3.1,<4"],
-        "test": ["pytest>=8,<10", "hypothesis>=6.100,<7", "ruff==0.17.5"],
+        "test": ["pytest>=8,<10", "hypothesis>=6.100,<7", "scikit-learn>=1.3,<2", "ruff==0.17.5"],
         "web": [],
     },
     entry_points={"console_scripts": ["sls=sls_plugin.__main__:main"]},

@@ -57,7 +57,7 @@ step "Training (the whole log: $out/train.log)"
 fairseq-train "$data" --user-dir sls_plugin --task asvspoof --arch sls_xlsr_300m --w2v-path "$out/backbone.pt" \
     --criterion weighted_cross_entropy --class-weights balanced \
     --optimizer l2_adam --lr 1e-3 --head-lr-scale 0.1 --clip-norm 5 --warmup-updates 100 \
-    --batch-size 8 --max-epoch 16 --max-samples 32000 --crop random --rawboost-algorithm 0 --seed 1234 \
+    --batch-size 8 --max-epoch 22 --max-samples 32000 --crop random --rawboost-algorithm 0 --seed 1234 \
     --valid-subset dev --best-checkpoint-metric eer --no-epoch-checkpoints --save-dir "$out/checkpoints" \
     --num-workers 1 --no-progress-bar --log-format simple --log-interval 1000 2>&1 |
     tee "$out/train.log" |

@@ -385,7 +385,6 @@ def test_training_and_a_checkpoint_give_the_same_scores(tiny_checkpoint: Path) -
         assert torch.equal(trained(waveforms()), scoring(waveforms()))
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="works where there is a GPU")
 def test_shared_batch_norm_needs_a_gpu_to_train(tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     cfg = configuration(sync_batch_norm=True)

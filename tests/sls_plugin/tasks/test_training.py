@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 import torch
 from commands import PLUGIN, RECIPE, SPLITS, USER_DIR, column, fairseq, fairseq_command, logged, train
+from omegaconf import OmegaConf
 
 from protocols import read_manifest, write_manifest
 from sls_plugin.__main__ import main
 from sls_plugin.metrics.det import equal_error_rate
 from sls_plugin.scoring.score_file import read_scores
+from sls_plugin.tasks.asvspoof import AsvspoofConfig, AsvspoofTask
 
 
 @pytest.fixture(scope="session")
@@ -102,6 +104,31 @@ def test_generate_without_labels_writes_scores(trained, data, tmp_path) -> None:
     )  # fmt: skip
     assert len(read_scores(tmp_path / "out" / "scores-eval.txt")) == SPLITS["eval"]
     assert "EER not defined" in printed
+
+
+def test_epochs_differ_in_batches_and_draws_whatever_the_workers(data) -> None:
+    cfg = OmegaConf.structured(AsvspoofConfig(data=str(data), max_samples=8000, seed=1, train_subset="train", results_path=None))
+    task = AsvspoofTask.setup_task(cfg)
+    task.load_dataset("train")
+
+    def epoch(number: int, num_workers: int) -> list[tuple[list[int], torch.Tensor]]:
+        arguments = {"max_sentences": 4, "seed": 1, "num_workers": num_workers, "epoch": number}
+        batches = task.get_batch_iterator(task.dataset("train"), **arguments).next_epoch_itr()
+        return [(batch["id"].tolist(), batch["net_input"]["source"]) for batch in batches]
+
+    epochs = [epoch(number, num_workers=2) for number in (1, 2, 3)]
+    orders = [[index for indices, _ in batches for index in indices] for batches in epochs]
+    assert all(sorted(order) == list(range(SPLITS["train"])) for order in orders)
+    members = [{frozenset(indices) for indices, _ in batches} for batches in epochs]
+    waveforms = [
+        {i: row for indices, source in batches for i, row in zip(indices, source, strict=True)} for batches in epochs
+    ]
+    for one, other in ((0, 1), (0, 2), (1, 2)):
+        assert not members[one] & members[other]
+        assert not any(torch.equal(waveforms[one][index], waveforms[other][index]) for index in range(SPLITS["train"]))
+    for (indices, source), (same, again) in zip(epochs[1], epoch(2, num_workers=0), strict=True):
+        assert indices == same
+        assert torch.equal(source, again)
 
 
 def weights_of(checkpoint: Path) -> dict[str, torch.Tensor]:

@@ -74,10 +74,8 @@ def run(args: argparse.Namespace) -> int:
         print(f"{len(trials):,} scores: {args.output}")
         return 0
     errors = write_errors(args.output, engine.broken)
-    print(
-        f"{len(trials) - len(engine.broken):,} scores: {args.output}; {len(engine.broken):,} recordings are broken: {errors}",
-        file=sys.stderr,
-    )
+    n_broken = len(engine.broken)
+    print(f"{len(trials) - n_broken:,} scores: {args.output}; {n_broken:,} broken, with reasons: {errors}", file=sys.stderr)
     return 1
 
 

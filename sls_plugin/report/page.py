@@ -194,7 +194,7 @@ def _extremes(systems: Sequence[ScoredSystem]) -> Iterator[Table]:
 
 
 def _histogram_title(system: str) -> str:
-    return f"Scores of {system}"
+    return f"Distribution of scores: {system}"
 
 
 def _listed(ids: Sequence[str], scores: np.ndarray, chosen: np.ndarray) -> list[tuple[str, str]]:

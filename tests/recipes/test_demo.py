@@ -25,7 +25,7 @@ def make_corpus(folder: Path) -> None:
             label = ("bonafide", "spoof")[number % 2]
             tone = 0.1 * np.sin(np.arange(16_000) * rng.uniform(0.2, 0.5)) * (label == "spoof")
             soundfile.write(audio / f"{split}_{number}.flac", tone + rng.normal(scale=0.05, size=16_000), 16_000)
-            attack = "-" if label == "bonafide" else ("A02" if split == "eval" and number > 4 else "A01")
+            attack = "-" if label == "bonafide" else ("A02" if split == "eval" and number > 6 else "A01")
             lines.append(f"S{number} {split}_{number} - {attack} {label}\n")
         (folder / "LA_cm_protocols" / f"LA.cm.{list_name}.txt").write_text("".join(lines))
 

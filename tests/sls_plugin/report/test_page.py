@@ -156,7 +156,7 @@ def test_names_are_escaped(two_systems, tmp_path):
     assert page.headings[0] == "<script>"
     assert not {"script", "img", "b"} & set(page.tags)
     assert ["<img src=x>", "2"] in page.tables[-1]
-    assert "Scores of a<b>$c$_&" in page.headings
+    assert "Distribution of scores: a<b>$c$_&" in page.headings
 
 
 def test_summary_tells_the_eer_and_the_errors_at_its_threshold(two_systems, corpus):

@@ -55,7 +55,7 @@ python -m fairseq_ckpt make-random --preset tiny "$out/backbone.pt"
 
 # As many updates on a small corpus as on the synthetic one, within reason: its first hundreds seem to lead nowhere.
 epochs=$((8000 / $(wc -l <"$data/train.tsv")))
-epochs=$((epochs < 5 ? 5 : epochs > 50 ? 50 : epochs))
+epochs=$((epochs < 5 ? 5 : epochs > 80 ? 80 : epochs))
 step "Training for $epochs epochs (the whole log: $out/train.log)"
 fairseq-train "$data" --user-dir sls_plugin --task asvspoof --arch sls_xlsr_300m --w2v-path "$out/backbone.pt" \
     --criterion weighted_cross_entropy --class-weights balanced \

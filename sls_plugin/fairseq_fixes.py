@@ -52,10 +52,11 @@ def _told(error: BaseException) -> str:
 
 
 def _wrong_checkpoint() -> str:
-    """Why the file after --path cannot be scored, if that is what a command of fairseq failed on; else nothing."""
+    """Why a file after --path cannot be scored, if that is what a command of fairseq failed on; else nothing."""
     if "--path" in sys.argv[:-1]:
         try:
-            read_detector(sys.argv[sys.argv.index("--path") + 1])
+            for path in sys.argv[sys.argv.index("--path") + 1].split(os.pathsep):  # an ensemble has several
+                read_detector(path)
         except CheckpointError as error:
             return str(error)
     return ""

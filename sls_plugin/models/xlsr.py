@@ -95,8 +95,8 @@ class XLSR(nn.Module):
         for part in frozen:
             if part is not None:
                 part.requires_grad_(False)
-        for parameter in self.model.parameters():
-            if self.cfg.freeze_backbone_updates:
+        if self.cfg.freeze_backbone_updates:
+            for parameter in self.model.parameters():
                 parameter.optim_overrides = {"optimizer": {"frozen_updates": self.cfg.freeze_backbone_updates}}
 
     @property
@@ -133,7 +133,8 @@ class XLSR(nn.Module):
         A layer that layerdrop skips in training is missing from the list.
         """
         trained = not self.cfg.freeze_backbone and self.num_updates >= self.cfg.freeze_backbone_updates
-        self.model.train(self.training and trained)  # no dropout in features that are not trained
+        if self.model.training != (self.training and trained):  # setting it walks through hundreds of modules
+            self.model.train(self.training and trained)  # no dropout in features that are not trained
         with torch.set_grad_enabled(torch.is_grad_enabled() and trained):
             result = self.model(source.to(self.model.mask_emb.dtype), mask=False, features_only=True)
         return [layer_output for layer_output, *_ in result["layer_results"]]

@@ -1,14 +1,17 @@
 """Keys: the labels that scores are evaluated against, from the official files of a corpus or from a list."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from . import asvspoof2019
+from . import asvspoof5, asvspoof2019, asvspoof2021, in_the_wild
 from .errors import DataError
 from .manifest import read_manifest
+from .places import find_file
+from .speaker_verification import ASVScores, read_asv_2019, read_asv_2021
 from .text import read_lines
-from .trial import LABEL_SPELLINGS, Trial
+from .trial import Trial
+from .trial_list import read_labelled_list
 
 PHASES = ("eval", "progress", "hidden", "all")
 
@@ -17,8 +20,9 @@ PHASES = ("eval", "progress", "hidden", "all")
 class Keys:
     """The labelled trials of one phase of a corpus, the ids of its other phases, and the file that tells them.
 
-    Facts of a trial, where the corpus knows them: attack, and phase (train, dev, progress, eval or hidden). Trials of
-    protocols and lists have no audio.
+    Facts of a trial, where the corpus knows them: speaker, attack, codec, vocoder, and phase (train, dev, progress, eval
+    or hidden). Trials of protocols and lists have no audio. `asv` are the scores of the organisers' ASV system in this
+    phase, where they stand beside the keys.
     """
 
     corpus: str
@@ -26,6 +30,7 @@ class Keys:
     phase: str
     trials: Sequence[Trial]
     other_phases: frozenset[str]
+    asv: ASVScores | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +39,7 @@ class KeyLayout:
 
     places: Sequence[str]
     read: Callable[[Path], Iterable[Trial]]
+    find_asv: Callable[[Path, Collection[str]], ASVScores | None] | None = None
 
 
 def read_keys(corpus: str, path: str | Path, phase: str | None = None) -> Keys:
@@ -42,9 +48,10 @@ def read_keys(corpus: str, path: str | Path, phase: str | None = None) -> Keys:
     The default phase is eval where the keys tell phases and have that one, otherwise all.
     Raises DataError on what is not a key file, repeated ids, missing labels, and a phase without trials.
     """
-    path = _key_file(corpus, Path(path))
+    layout = LAYOUTS[corpus]
+    path = find_file(path, layout.places, f"keys of {corpus}")
     trials = {}
-    for trial in LAYOUTS[corpus].read(path):
+    for trial in layout.read(path):
         if trial.id in trials:
             raise DataError(f"{path}: repeated id {trial.id!r}: list each trial once")
         trials[trial.id] = trial
@@ -58,42 +65,50 @@ def read_keys(corpus: str, path: str | Path, phase: str | None = None) -> Keys:
     if not chosen:
         what = f"the keys have {', '.join(sorted(known))}" if known else "the keys tell no phases"
         raise DataError(f"{path}: no trial of phase {phase}: {what}: use --phase all, or a phase that the keys have")
-    return Keys(corpus, path, phase, chosen, frozenset(trials).difference(trial.id for trial in chosen))
+    asv = layout.find_asv(path, known) if layout.find_asv else None
+    others = frozenset(trials).difference(trial.id for trial in chosen)
+    return Keys(corpus, path, phase, chosen, others, asv.of_phase(phase) if asv else None)
 
 
-def _key_file(corpus: str, path: Path) -> Path:
-    """The key file itself, looked for in the places of the corpus when a folder is given."""
-    if not path.is_dir():
-        return path
-    candidates = [path / place for place in LAYOUTS[corpus].places]
-    for candidate in candidates:
-        if candidate.is_file():
-            return candidate
-    what = f"no keys of {corpus} in this folder"
-    raise DataError(f"{path}: {what}: name the file, or a folder that holds {candidates[0].name}")
+def _with_phases(
+    read: Callable[[Path], Iterable[Trial]], prefixes: Mapping[str, str]
+) -> Callable[[Path], Iterator[Trial]]:
+    """The reader with the phase of each trial, which the beginning of an id tells; eval where it is none of `prefixes`."""
+
+    def read_with_phases(path: Path) -> Iterator[Trial]:
+        for trial in read(path):
+            phase = next((phase for prefix, phase in prefixes.items() if trial.id.startswith(prefix)), "eval")
+            yield replace(trial, facts={**trial.facts, "phase": phase})
+
+    return read_with_phases
 
 
-def _read_2019la(path: Path) -> Iterator[Trial]:
-    """The trials of a protocol of ASVspoof 2019 LA; their ids tell the phase, `LA_{T,D,E}_...`."""
-    for trial in asvspoof2019.read_protocol(path):
-        phase = {"LA_T_": "train", "LA_D_": "dev"}.get(trial.id[:5], "eval")
-        yield replace(trial, facts={**trial.facts, "phase": phase})
+def _find_asv_2019(path: Path, phases: Collection[str]) -> ASVScores | None:
+    """The ASV scores of the same subset; they lie beside the protocol, or in a folder beside its folder."""
+    if len(phases) != 1:
+        return None
+    name = f"ASVspoof2019.LA.asv.{next(iter(phases))}.gi.trl.scores.txt"
+    asv_file = _beside(path, (name, f"ASVspoof2019_LA_asv_scores/{name}"))
+    return read_asv_2019(asv_file) if asv_file else None
+
+
+def _find_asv_2021(path: Path, phases: Collection[str]) -> ASVScores | None:
+    """The ASV scores and their key in the folder ASV beside CM."""
+    score_file, key_file = _beside(path, ("ASV/ASVTorch_Kaldi/score.txt",)), _beside(path, ("ASV/trial_metadata.txt",))
+    return read_asv_2021(score_file, key_file) if score_file and key_file else None
+
+
+def _beside(path: Path, places: Sequence[str]) -> Path | None:
+    """The first of `places` that is a file below the folder of `path` or below the folder around that."""
+    folder = path.absolute().parent
+    candidates = (parent / place for parent in (folder, folder.parent) for place in places)
+    return next(filter(Path.is_file, candidates), None)
 
 
 def _read_labels(path: Path) -> Iterable[Trial]:
     """The trials of a manifest, or of a list with a line `id label` for each."""
     header = read_lines(path)[0].split("\t")
-    return read_manifest(path) if len(header) > 1 and "id" in header else _read_list(path)
-
-
-def _read_list(path: Path) -> Iterator[Trial]:
-    """The trials of a list: the label is the last field of a line and the id all before it."""
-    for number, line in enumerate(read_lines(path), start=1):
-        fields = line.rsplit(maxsplit=1)
-        if len(fields) != 2 or fields[1] not in LABEL_SPELLINGS:
-            what = f"{line[:60]!r} is not `id label`"
-            raise DataError(f"{path}:{number}: {what}: the last field of a line is {' or '.join(LABEL_SPELLINGS)}")
-        yield Trial(fields[0], "", LABEL_SPELLINGS[fields[1]])
+    return read_manifest(path) if len(header) > 1 and "id" in header else read_labelled_list(path)
 
 
 _EVAL_2019LA = "ASVspoof2019.LA.cm.eval.trl.txt"
@@ -101,7 +116,15 @@ _PROTOCOLS_2019LA = "ASVspoof2019_LA_cm_protocols"
 
 LAYOUTS = {
     "2019la": KeyLayout(
-        (_EVAL_2019LA, f"{_PROTOCOLS_2019LA}/{_EVAL_2019LA}", f"LA/{_PROTOCOLS_2019LA}/{_EVAL_2019LA}"), _read_2019la
+        (_EVAL_2019LA, f"{_PROTOCOLS_2019LA}/{_EVAL_2019LA}", f"LA/{_PROTOCOLS_2019LA}/{_EVAL_2019LA}"),
+        _with_phases(asvspoof2019.read_protocol, {"LA_T_": "train", "LA_D_": "dev"}),
+        _find_asv_2019,
+    ),
+    "2021la": KeyLayout(asvspoof2021.LA_KEY_PLACES, asvspoof2021.read_la_key, _find_asv_2021),
+    "2021df": KeyLayout(asvspoof2021.DF_KEY_PLACES, asvspoof2021.read_df_key),
+    "in-the-wild": KeyLayout(in_the_wild.KEY_PLACES, _with_phases(in_the_wild.read_key, {})),
+    "asvspoof5": KeyLayout(
+        asvspoof5.KEY_PLACES, _with_phases(asvspoof5.read_protocol, {"T_": "train", "D_": "dev"})
     ),
     "labels": KeyLayout(("eval.tsv",), _read_labels),
 }

@@ -28,6 +28,7 @@ def read_manifest(path: str | Path) -> list[Trial]:
         raise DataError(f"{path}:1: no trial after the header: write the manifest again with `sls prepare`")
 
     trials: dict[str, Trial] = {}
+    shared: dict[tuple[str, ...], dict[str, str]] = {}
     for number, line in enumerate(lines, start=2):
         cells = line.split("\t")
         if len(cells) != len(columns):
@@ -37,9 +38,11 @@ def read_manifest(path: str | Path) -> list[Trial]:
         name, audio, n_frames, label = fields = [facts.pop(column) for column in COLUMNS]
         if fault := _fault(*fields, known=trials):
             raise DataError(f"{path}:{number}: {fault}")
-        # The same few speakers, attacks and codecs return in every line: one string each.
-        facts = {key: intern(fact) for key, fact in facts.items() if fact}
-        trials[name] = Trial(name, audio, intern(label), int(n_frames), facts)
+        # The same few speakers, attacks and codecs return in many lines: one mapping and one string each.
+        values = tuple(facts.values())
+        if values not in shared:
+            shared[values] = {key: intern(fact) for key, fact in facts.items() if fact}
+        trials[name] = Trial(name, audio, intern(label), int(n_frames), shared[values])
     return list(trials.values())
 
 
@@ -47,7 +50,7 @@ def write_manifest(path: str | Path, trials: Iterable[Trial]) -> None:
     """Write trials to a manifest that `read_manifest` reads, whole or not at all; makes the folder.
 
     Columns: id, audio, n_frames, label, then every fact in order of first appearance.
-    Raises DataError, before anything is written, on what a manifest cannot hold.
+    Raises DataError on what a manifest cannot hold; a manifest that was there stays.
     """
     path, trials = Path(path), list(trials)
     if not trials:
@@ -58,17 +61,16 @@ def write_manifest(path: str | Path, trials: Iterable[Trial]) -> None:
     if fault := _unwritable(facts):
         raise DataError(f"{path}: the names of the facts: {fault}")
 
-    lines, names = ["\t".join((*COLUMNS, *facts))], set()
-    for trial in trials:
-        fields = (trial.id, trial.audio, str(trial.n_frames), trial.label)
-        cells = (*fields, *(trial.facts.get(key, "") for key in facts))
-        if fault := _fault(*fields, known=names) or _unwritable(cells):
-            raise DataError(f"{path}: trial {trial.id!r}: {fault}")
-        names.add(trial.id)
-        lines.append("\t".join(cells))
-
-    with replacing(path) as temporary:
-        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
+    names = set()
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
+        print(*COLUMNS, *facts, sep="\t", file=file)
+        for trial in trials:
+            fields = (trial.id, trial.audio, str(trial.n_frames), trial.label)
+            cells = (*fields, *(trial.facts.get(key, "") for key in facts))
+            if fault := _fault(*fields, known=names) or _unwritable(cells):
+                raise DataError(f"{path}: trial {trial.id!r}: {fault}")
+            names.add(trial.id)
+            print(*cells, sep="\t", file=file)
 
 
 def _fault(name: str, audio: str, n_frames: str, label: str, known: Container[str]) -> str:

@@ -2,9 +2,10 @@
 
 import logging
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import product
+from functools import cache
+from itertools import islice
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
@@ -16,45 +17,66 @@ logger = logging.getLogger(__name__)
 SAMPLE_RATE = 16000
 FFMPEG_SUFFIXES = frozenset({".m4a", ".mp4", ".aac", ".webm", ".wma", ".amr", ".3gp"})
 
-_SUFFIXES = (".flac", ".wav")
-_SUBFOLDERS = ("", "flac/", "wav/")
-_MISSING_LISTED = 10
+_SUFFIXES = ("", ".flac", ".wav")
+_SUBFOLDERS = ("flac", "wav")
+_LISTED = 10
 _THREADS = 16  # headers wait for the disk, not for the processor
 UNKNOWN_LENGTH = 2**63 - 1  # what libsndfile says of a FLAC stream whose header was never completed
 
+Listed = tuple[str, Trial]  # a trial and where it is listed, `file:line`
 
-def with_recordings(
-    trials: Iterable[Trial], protocol: str | Path, folder: str | Path, allow_missing: bool = False
-) -> list[Trial]:
-    """The trials of a protocol, one per line from line 1, each with the absolute path of its recording.
 
-    The recording of utterance UTT is `UTT.flac` or `UTT.wav` in `folder`, `folder/flac` or `folder/wav`.
+def numbered(path: str | Path, trials: Iterable[Trial]) -> Iterator[Listed]:
+    """The trials of a file, one on each line, with their lines; a CSV table begins with its header."""
+    first = 2 if Path(path).suffix == ".csv" else 1
+    return ((f"{path}:{number}", trial) for number, trial in enumerate(trials, start=first))
+
+
+def unique(listed: Iterable[Listed]) -> Iterator[Listed]:
+    """The same trials; raises DataError at the first id that returns."""
+    known = set()
+    for where, trial in listed:
+        if trial.id in known:
+            raise DataError(f"{where}: repeated id {trial.id!r}: list each utterance once")
+        known.add(trial.id)
+        yield where, trial
+
+
+def with_recordings(listed: Iterable[Listed], folder: str | Path, allow_missing: bool = False) -> list[Trial]:
+    """The listed trials, each with the absolute path of its recording.
+
+    The recording of utterance UTT is `UTT`, `UTT.flac` or `UTT.wav` in `folder` or a subfolder whose name begins with
+    `flac` or `wav`, such as `flac_T`; UTT may itself be a path.
     Raises DataError on a repeated id, an id that leads out of the folder, and recordings that are missing; with
     `allow_missing` their trials are left out and a warning counts them, but some recording must be there.
     """
     root = os.path.abspath(folder)
     if not os.path.isdir(root):
         raise DataError(f"{folder}: no such folder: give the folder of the recordings as --audio")
-    found: dict[str, Trial] = {}
-    missing: dict[str, int] = {}
-    for number, trial in enumerate(trials, start=1):
-        if trial.id in found or trial.id in missing:
-            raise DataError(f"{protocol}:{number}: repeated id {trial.id!r}: list each utterance once")
+    find = _recordings(root)
+    found: list[Trial] = []
+    missing: dict[str, str] = {}
+    for where, trial in unique(listed):
         if os.path.isabs(trial.id) or ".." in trial.id.split("/"):
-            raise DataError(f"{protocol}:{number}: id {trial.id!r} leads out of {folder}: use names inside the folder")
-        if path := _find_recording(root, trial.id):
-            found[trial.id] = Trial(trial.id, path, trial.label, trial.n_frames, trial.facts)
+            raise DataError(f"{where}: id {trial.id!r} leads out of {folder}: use names inside the folder")
+        if path := find(trial.id):
+            found.append(Trial(trial.id, path, trial.label, trial.n_frames, trial.facts))
         else:
-            missing[trial.id] = number
+            missing[trial.id] = where
     if missing:
-        listed = ", ".join(list(missing)[:_MISSING_LISTED])
-        more = f" and {len(missing) - _MISSING_LISTED} more" if len(missing) > _MISSING_LISTED else ""
-        what = f"no recording for {len(missing)} of {len(missing) + len(found)} trials ({listed}{more}) in {folder}"
+        what = f"no recording for {len(missing)} of {len(missing) + len(found)} trials ({shortened(missing)}) in {folder}"
+        problem = f"{next(iter(missing.values()))}: {what}"
         if not (allow_missing and found):
             remedy = "check --audio" + (", or leave them out with --allow-missing" if found else "")
-            raise DataError(f"{protocol}:{next(iter(missing.values()))}: {what}: {remedy}")
-        logger.warning("%s: %s: left out", protocol, what)
-    return list(found.values())
+            raise DataError(f"{problem}: {remedy}")
+        logger.warning("%s: left out", problem)
+    return found
+
+
+def shortened(names: Collection[str]) -> str:
+    """The first ten names, and how many more there are."""
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return ", ".join(islice(names, _LISTED)) + more
 
 
 def with_durations(trials: Sequence[Trial]) -> list[Trial]:
@@ -79,10 +101,31 @@ def soundfile_suffixes() -> frozenset[str]:
     return frozenset(formats | {".aif", ".aifc", ".oga", ".opus", ".snd", ".sph", ".wave"})
 
 
-def _find_recording(root: str, name: str) -> str:
-    """The path of an utterance's recording below `root`; empty when there is none."""
-    paths = (f"{root}/{subfolder}{name}{suffix}" for suffix, subfolder in product(_SUFFIXES, _SUBFOLDERS))
-    return next(filter(os.path.isfile, paths), "")
+def _recordings(root: str) -> Callable[[str], str]:
+    """A function that gives the path of an utterance's recording below `root`; empty when there is none."""
+    subfolders = sorted(entry.path for entry in os.scandir(root) if entry.is_dir() and entry.name.startswith(_SUBFOLDERS))
+
+    @cache
+    def listings(parent: str) -> list[tuple[str, frozenset[str]]]:
+        folders = (os.path.join(folder, parent) for folder in (root, *subfolders))
+        return [(folder, _files(folder)) for folder in folders]
+
+    def find(name: str) -> str:
+        parent, _, file = name.rpartition("/")
+        for suffix in _SUFFIXES:
+            for folder, files in listings(parent):
+                if file + suffix in files:
+                    return os.path.join(folder, file + suffix)
+        return ""
+
+    return find
+
+
+def _files(folder: str) -> frozenset[str]:
+    """The names of the files in a folder, none when there is no such folder; one look instead of one for each utterance."""
+    if not os.path.isdir(folder):
+        return frozenset()
+    return frozenset(entry.name for entry in os.scandir(folder) if entry.is_file())
 
 
 def _n_frames(path: str) -> int:

@@ -4,7 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 LABELS = ("bonafide", "spoof")
-LABEL_SPELLINGS = {"bonafide": "bonafide", "bona-fide": "bonafide", "spoof": "spoof"}  # as corpora write them
+
+# As corpora write them.
+LABEL_SPELLINGS = {"bonafide": "bonafide", "bona-fide": "bonafide", "spoof": "spoof"}
+PHASE_SPELLINGS = {"progress": "progress", "eval": "eval", "hidden": "hidden", "hidden_track": "hidden"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,7 +15,8 @@ class Trial:
     """One utterance with its label, as a protocol or manifest lists it.
 
     `audio` is a path, `label` is `bonafide`, `spoof` or empty when unknown, `n_frames` is the length in samples at
-    16 kHz (0: not read), `facts` is what else the corpus knows (speaker, attack, codec, ...) in its own words.
+    16 kHz (0: not read), `facts` is what else the corpus knows (speaker, attack, codec, ...) in its own words; trials
+    with the same facts may share one mapping.
     """
 
     id: str

@@ -6,25 +6,63 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from protocols import Trial, asvspoof2019, folder, write_manifest
+from protocols import (
+    Trial,
+    asvspoof5,
+    asvspoof2019,
+    asvspoof2021,
+    brspeech_df,
+    folder,
+    in_the_wild,
+    librispeech,
+    mlaad,
+    trial_list,
+    write_manifest,
+)
 from protocols.recordings import SAMPLE_RATE, with_durations
 from protocols.trial import LABELS
 
 HELP = "write the manifest of a corpus"
 
 EPILOG = """\
+what tells the trials of each CORPUS, besides --audio:
+  asvspoof2019     --protocol ASVspoof2019.{LA,PA}.cm.{train.trn,dev.trl,eval.trl}.txt
+  asvspoof2021-la  --protocol ASVspoof2021.LA.cm.eval.trl.txt, which has no labels, or
+                   --keys DIR, the unpacked key package (keys/LA/CM/trial_metadata.txt), or both
+  asvspoof2021-df  the same for DF
+  asvspoof5        --protocol ASVspoof5.{train,dev.track_1,eval.track_1}.tsv
+  in-the-wild      meta.csv beside the recordings; or else --keys FILE (meta.csv or the SLS
+                   authors' in_the_wild_key.txt), --protocol in_the_wild.eval.txt, or both
+  mlaad            fake/LANGUAGE/MODEL/meta.csv below --audio
+  librispeech      SPEAKER/CHAPTER/*.flac below --audio, the folder of a subset such as test-clean
+  brspeech-df      --protocol FILE, a line `path label` each; or else subfolders bonafide and spoof
+  list             --protocol FILE, a line `path label` or `path` each
+  folder           every recording below --audio; its label is told by subfolders bonafide and
+                   spoof, or by --label, or unknown
+
 examples:
-  sls prepare asvspoof2019 --audio LA/ASVspoof2019_LA_train \\
-      --protocol LA/ASVspoof2019_LA_cm_protocols/ASVspoof2019.LA.cm.train.trn.txt --dest DATA --split train
+  sls prepare asvspoof2019 --audio LA/ASVspoof2019_LA_train --dest DATA --split train \\
+      --protocol LA/ASVspoof2019_LA_cm_protocols/ASVspoof2019.LA.cm.train.trn.txt
+  sls prepare asvspoof2021-df --audio ASVspoof2021_DF_eval --keys DF-keys --dest DATA
+  sls prepare in-the-wild --audio release_in_the_wild --dest DATA
   sls prepare folder --audio recordings --dest DATA
 """
 
 # A reader is given the options that its parameters name; those without a default are required.
 CORPORA: dict[str, Callable[..., list[Trial]]] = {
     "asvspoof2019": asvspoof2019.read_trials,
+    "asvspoof2021-la": asvspoof2021.read_la_trials,
+    "asvspoof2021-df": asvspoof2021.read_df_trials,
+    "asvspoof5": asvspoof5.read_trials,
+    "in-the-wild": in_the_wild.read_trials,
+    "mlaad": mlaad.read_trials,
+    "librispeech": librispeech.read_trials,
+    "brspeech-df": brspeech_df.read_trials,
+    "list": trial_list.read_trials,
     "folder": folder.read_trials,
 }
-READER_OPTIONS = ("audio", "protocol", "label", "allow_missing")
+PROTOCOL_OR_KEYS = ("asvspoof2021-la", "asvspoof2021-df")  # these need one of the two, and take both
+READER_OPTIONS = ("audio", "protocol", "keys", "label", "allow_missing")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,6 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("corpus", metavar="CORPUS", choices=CORPORA, help=f"one of {', '.join(CORPORA)}")
     parser.add_argument("--audio", metavar="DIR", type=Path, required=True, help="folder of the recordings")
     parser.add_argument("--protocol", metavar="FILE", type=Path, help="the corpus's own list of trials")
+    parser.add_argument("--keys", metavar="DIR", type=Path, help="the labels: a key file, or a folder that holds it")
     parser.add_argument("--dest", metavar="DATA", type=Path, required=True, help="folder of the manifest")
     parser.add_argument("--split", metavar="NAME", default="eval", help="train, dev or eval (default: %(default)s)")
     parser.add_argument("--label", choices=LABELS, help="the label of all recordings of a folder")
@@ -61,6 +100,8 @@ def _reader_options(args: argparse.Namespace, parameters: Mapping[str, inspect.P
             raise argparse.ArgumentError(None, f"{args.corpus} takes no {option}")
         if name not in given and name in parameters and parameters[name].default is inspect.Parameter.empty:
             raise argparse.ArgumentError(None, f"{args.corpus} needs {option}")
+    if args.corpus in PROTOCOL_OR_KEYS and not ("protocol" in given or "keys" in given):
+        raise argparse.ArgumentError(None, f"{args.corpus} needs --protocol, --keys or both")
     return given
 
 

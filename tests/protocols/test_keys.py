@@ -59,6 +59,66 @@ def test_2019la_of_the_organisers(shared, tmp_path):
     assert attacks == {f"A{number:02}" for number in range(7, 20)}
 
 
+CORPORA = {
+    "2021la": (
+        "keys/LA/CM/trial_metadata.txt",
+        "LA_9 LA_E_1 alaw ita_tx bonafide bonafide notrim eval\nLA_9 LA_E_2 none - A07 spoof only_speech hidden\n",
+    ),
+    "2021df": (
+        "keys/DF/CM/trial_metadata.txt",
+        "LA_9 DF_E_1 nocodec asvspoof bonafide bonafide notrim eval bonafide - - - -\n"
+        "LA_9 DF_E_2 low_mp3 vcc2020 Task1-team20 spoof notrim progress unknown Task1 team20 FF E\n",
+    ),
+    "in-the-wild": ("keys/in_the_wild_key.txt", "- 0.wav - - - bona-fide\n- 1.wav - - - spoof\n"),
+    "asvspoof5": (
+        "ASVspoof5_protocols/ASVspoof5.eval.track_1.tsv",
+        "E_1 E_0000000001 F - - - - bonafide bonafide -\nE_2 E_0000000002 M C05 3 E_0000000007 AC2 A24 spoof -\n",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("corpus", CORPORA)
+def test_official_keys_from_the_file_or_any_folder_above_it(corpus, tmp_path):
+    place, text = CORPORA[corpus]
+    path = tmp_path / place
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+    for start in (path, *path.parents[: len(path.relative_to(tmp_path).parts)]):
+        keys = read_keys(corpus, start, "all")
+        assert keys.path == path
+        assert [trial.label for trial in keys.trials] == ["bonafide", "spoof"]
+        assert (keys.phase, keys.asv) == ("all", None)
+    phases = [trial.facts["phase"] for trial in read_keys(corpus, path, "all").trials]
+    assert phases == {"2021la": ["eval", "hidden"], "2021df": ["eval", "progress"]}.get(corpus, ["eval", "eval"])
+    assert len(read_keys(corpus, path).trials) == phases.count("eval")
+
+
+def test_both_tracks_of_2021_are_told_apart(tmp_path):
+    for corpus in ("2021la", "2021df"):
+        place, text = CORPORA[corpus]
+        (tmp_path / place).parent.mkdir(parents=True)
+        (tmp_path / place).write_text(text)
+    for corpus in ("2021la", "2021df"):
+        assert read_keys(corpus, tmp_path).path == tmp_path / CORPORA[corpus][0]
+    with pytest.raises(DataError, match=r"trial_metadata.txt:1: 13 columns instead of 8: this is the key of DF"):
+        read_keys("2021la", tmp_path / "keys/DF")
+
+
+def test_in_the_wild_from_its_own_table(tmp_path):
+    (tmp_path / "meta.csv").write_text('file,speaker,label\n0.wav,"Lee, Ann",spoof\n1.wav,Bo,bona-fide\n')
+    trials = read_keys("in-the-wild", tmp_path).trials
+    assert [(trial.id, trial.label, trial.facts["speaker"]) for trial in trials] == [
+        ("0.wav", "spoof", "Lee, Ann"), ("1.wav", "bonafide", "Bo"),
+    ]  # fmt: skip
+
+
+def test_development_trials_of_asvspoof5_are_not_called_eval(tmp_path):
+    path = tmp_path / "ASVspoof5.dev.track_1.tsv"
+    path.write_text(CORPORA["asvspoof5"][1].replace("E_000000000", "D_000000000"))
+    keys = read_keys("asvspoof5", tmp_path)
+    assert (keys.phase, {trial.facts["phase"] for trial in keys.trials}) == ("all", {"dev"})
+
+
 def test_labels_from_a_list_in_both_spellings(tmp_path):
     path = tmp_path / "list.txt"
     path.write_bytes(b"0.wav bona-fide\r\nmy take.wav\tspoof\r\n12 bonafide\r\n")

@@ -72,6 +72,14 @@ def test_columns_are_those_of_fairseq_and_facts_follow_in_order_of_appearance(tm
     assert read_manifest(path)[1].facts == {"codec": "alaw", "speaker": "p1"}
 
 
+def test_trials_with_the_same_facts_share_them(tmp_path):
+    speakers = [{"speaker": "p1"}, {"speaker": "p2"}, {"speaker": "p1"}, {"attack": "p1"}]
+    write_manifest(tmp_path / "eval.tsv", [Trial(f"E_{n}", "a.wav", facts=facts) for n, facts in enumerate(speakers)])
+    first, second, third, fourth = (trial.facts for trial in read_manifest(tmp_path / "eval.tsv"))
+    assert [first, second, third, fourth] == speakers
+    assert first is third
+
+
 def test_columns_may_come_in_any_order_with_either_line_end(tmp_path):
     path = tmp_path / "eval.tsv"
     path.write_bytes(b"label\tspeaker\tid\tn_frames\taudio\r\nspoof\tp1\tE_1\t5\tE_1.wav\r\n\r\n")

@@ -1,18 +1,55 @@
 import math
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
 from protocols import DataError, Trial
-from protocols.recordings import with_durations
+from protocols.recordings import numbered, with_durations, with_recordings
 
 
 def write_noise(path, n_samples, rate=16000, channels=1):
     noise = np.random.default_rng(n_samples).uniform(-0.5, 0.5, (n_samples, channels))
     soundfile.write(path, noise, rate)
     return Trial(path.name, str(path), "spoof", facts={"speaker": "p1"})
+
+
+def recordings_of(folder, *names):
+    """Where the recordings of some trials lie below a folder."""
+    trials = with_recordings(numbered("list.txt", [Trial(name, "") for name in names]), folder)
+    return [Path(trial.audio).relative_to(folder).as_posix() for trial in trials]
+
+
+@pytest.mark.parametrize(
+    ("files", "recording"),
+    [
+        (["E_1.flac", "flac/E_1.flac", "E_1.wav"], "E_1.flac"),
+        (["E_1.wav", "flac_T/E_1.flac"], "flac_T/E_1.flac"),
+        (["flac_E_eval/E_1.flac", "flac_D/E_1.flac"], "flac_D/E_1.flac"),
+        (["wav/E_1.wav", "E_1/E_1.wav", "E_1.mp3", "features/E_1.flac"], "wav/E_1.wav"),
+        (["wav/E_1", "flac/E_1.flac"], "wav/E_1"),
+    ],
+)
+def test_the_likeliest_recording_of_an_utterance_is_taken(tmp_path, files, recording):
+    for name in files:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert recordings_of(tmp_path, "E_1") == [recording]
+
+
+def test_recordings_may_be_links_but_not_broken_ones(tmp_path):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "disk" / "a.flac").touch()
+    corpus = tmp_path / "corpus"
+    corpus.mkdir()
+    (corpus / "flac").symlink_to(tmp_path / "disk")
+    (corpus / "b.wav").symlink_to(tmp_path / "disk" / "a.flac")
+    (corpus / "c.wav").symlink_to(tmp_path / "disk" / "nothing")
+    assert recordings_of(corpus, "b", "a") == ["b.wav", "flac/a.flac"]
+    with pytest.raises(DataError, match=r"list\.txt:2: no recording for 1 of 2 trials \(c\)"):
+        recordings_of(corpus, "a", "c")
 
 
 @pytest.mark.parametrize("rate", [8000, 11025, 16000, 22050, 44100, 48000])

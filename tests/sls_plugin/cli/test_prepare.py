@@ -10,6 +10,7 @@ import sls_plugin
 from fairseq_ckpt.errors import CheckpointError
 from protocols import DataError, Trial, read_manifest
 from sls_plugin.__main__ import COMMANDS, main
+from sls_plugin.cli.prepare import CORPORA
 
 COMMAND_NAMES = ["prepare", "score", "evaluate", "report"]
 
@@ -117,6 +118,14 @@ def test_a_problem_with_the_data_is_one_line_and_leaves_no_manifest(corpus, caps
         (["folder", "--audio", "A", "--dest", "D", "--protocol", "P"], "folder takes no --protocol"),
         (["folder", "--audio", "A", "--dest", "D", "--allow-missing"], "folder takes no --allow-missing"),
         (["folder", "--audio", "A", "--dest", "D", "--label", "fake"], "argument --label: invalid choice: 'fake'"),
+        (["folder", "--audio", "A", "--dest", "D", "--keys", "K"], "folder takes no --keys"),
+        (["asvspoof2021-la", "--audio", "A", "--dest", "D"], "asvspoof2021-la needs --protocol, --keys or both"),
+        (["asvspoof2021-df", "--audio", "A", "--dest", "D"], "asvspoof2021-df needs --protocol, --keys or both"),
+        (["asvspoof5", "--audio", "A", "--dest", "D"], "asvspoof5 needs --protocol"),
+        (["asvspoof5", "--audio", "A", "--dest", "D", "--protocol", "P", "--keys", "K"], "asvspoof5 takes no --keys"),
+        (["list", "--audio", "A", "--dest", "D"], "list needs --protocol"),
+        (["mlaad", "--audio", "A", "--dest", "D", "--protocol", "P"], "mlaad takes no --protocol"),
+        (["librispeech", "--audio", "A", "--dest", "D", "--allow-missing"], "librispeech takes no --allow-missing"),
         (["folder", "--dest", "D"], "the following arguments are required: --audio"),
         (["folder", "--audio", "A"], "the following arguments are required: --dest"),
         (["asvspoof1999", "--audio", "A", "--dest", "D"], "invalid choice: 'asvspoof1999'"),
@@ -146,6 +155,17 @@ def test_every_command_explains_itself_with_an_example(capsys, name):
     help_text = capsys.readouterr().out
     assert help_text.startswith(f"usage: sls {name} ")
     assert f"\n  sls {name} " in help_text, "no example"
+
+
+def test_the_help_tells_what_each_corpus_needs_in_100_columns(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "100")
+    with pytest.raises(SystemExit):
+        main(["prepare", "--help"])
+    lines = capsys.readouterr().out.splitlines()
+    needs = lines[lines.index("what tells the trials of each CORPUS, besides --audio:") + 1 :]
+    told = [line.split()[0] for line in needs[: needs.index("")] if not line.startswith("   ")]
+    assert told == list(CORPORA)
+    assert max(map(len, lines)) <= 100
 
 
 @pytest.mark.parametrize(

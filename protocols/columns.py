@@ -1,0 +1,75 @@
+"""Trials from the columns of a protocol or key: one line each, columns between blanks or in a CSV table."""
+
+import csv
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from sys import intern
+
+from .errors import DataError
+from .text import read_lines
+from .trial import LABEL_SPELLINGS, PHASE_SPELLINGS, Trial
+
+_SPELLINGS = {"label": LABEL_SPELLINGS, "phase": PHASE_SPELLINGS}
+
+
+def read_columns(path: Path, columns: Sequence[str], mistaken: Mapping[int, str] | None = None) -> Iterator[Trial]:
+    """The trials of a file of columns between blanks or tabs, without their recordings.
+
+    The columns `id` and `label` are the trial's own, `-` is passed over, every other is a fact of that name. A cell `-`
+    says that a fact is not told and leaves it out; only the attack stays as in the file. `mistaken` says what a file
+    with another number of columns is. Raises DataError on the first line that is not a trial.
+    """
+    rows = ((number, line.split()) for number, line in enumerate(read_lines(path), start=1))
+    return _trials(path, columns, rows, " ".join(columns).upper(), mistaken or {})
+
+
+def read_table(path: Path, columns: Mapping[str, str], delimiter: str = ",") -> Iterator[Trial]:
+    """The trials of a CSV table with a header; `columns` maps its names to `id`, `label` and facts, others are passed over.
+
+    Cells are read as in `read_columns`. Raises DataError on a column that is not there, and the first line that is no trial.
+    """
+    lines = read_lines(path)
+    if len(lines) == 1:
+        raise DataError(f"{path}:1: no trial after the header: copy the file again")
+    table = csv.reader(lines, delimiter=delimiter, strict=True)
+    try:
+        header = next(table)
+        for name in columns:
+            if header.count(name) != 1:
+                what = f"{header.count(name)} columns named {name} instead of one"
+                raise DataError(f"{path}:1: {what}: the header names {delimiter.join(columns)}")
+        rows = ((table.line_num, cells) for cells in table)
+        yield from _trials(path, [columns.get(name, "-") for name in header], rows, delimiter.join(header), {})
+    except csv.Error as error:
+        raise DataError(f"{path}:{table.line_num}: {error}: quote a cell whole, or not at all") from None
+
+
+def _trials(
+    path: Path, columns: Sequence[str], rows: Iterable[tuple[int, Sequence[str]]], line: str, mistaken: Mapping[int, str]
+) -> Iterator[Trial]:
+    """The trials of numbered rows; `line` is what a line of the file looks like."""
+    place = columns.index("id")
+    told = [index for index, name in enumerate(columns) if name not in ("id", "-")]
+    names = [columns[index] for index in told]
+    # Few lines tell anything new: the others share its label and facts, which are checked once.
+    known: dict[tuple[str, ...], tuple[str, Mapping[str, str]]] = {}
+    for number, cells in rows:
+        if len(cells) != len(columns):
+            remedy = mistaken.get(len(cells)) or f"a line is `{line}`"
+            raise DataError(f"{path}:{number}: {len(cells)} columns instead of {len(columns)}: {remedy}")
+        values = tuple([cells[index] for index in told])
+        if values not in known:
+            known[values] = _label_and_facts(dict(zip(names, values, strict=True)), f"{path}:{number}")
+        label, facts = known[values]
+        yield Trial(cells[place], "", label, facts=facts)
+
+
+def _label_and_facts(values: dict[str, str], where: str) -> tuple[str, Mapping[str, str]]:
+    """The label, empty when there is no such column, and what else is told."""
+    for name, spellings in _SPELLINGS.items():
+        if name in values:
+            if values[name] not in spellings:
+                raise DataError(f"{where}: unknown {name} {values[name]!r}: write {' or '.join(spellings)}")
+            values[name] = spellings[values[name]]
+    label = values.pop("label", "")
+    return label, {name: intern(value) for name, value in values.items() if value not in ("", "-") or name == "attack"}

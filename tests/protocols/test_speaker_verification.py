@@ -1,0 +1,109 @@
+"""The organisers' ASV scores: their files, the trials of a phase, and what is refused."""
+
+import gzip
+
+import pytest
+
+from protocols import DataError
+from protocols.keys import read_keys
+from protocols.speaker_verification import read_asv_2019, read_asv_2021
+
+SCORES_2021 = "LA_1 T_0 7.5\nLA_1 T_0 -2\nLA_2 T_1 0.25\n"
+KEYS_2021 = (
+    "LA_1 T_0 none - bonafide target notrim progress\n"
+    "LA_1 T_0 alaw ita_tx bonafide nontarget notrim eval\n"
+    "LA_2 T_1 alaw ita_tx A07 spoof notrim eval\n"
+)
+CM_KEYS_2021 = "LA_1 U_0 none - bonafide bonafide notrim progress\nLA_1 U_1 alaw ita_tx A07 spoof notrim eval\n"
+
+
+@pytest.fixture
+def package(tmp_path):
+    """The key package of ASVspoof 2021 LA with three ASV trials, of which two have the same id."""
+    files = {
+        "CM/trial_metadata.txt": CM_KEYS_2021,
+        "ASV/trial_metadata.txt": KEYS_2021,
+        "ASV/ASVTorch_Kaldi/score.txt": SCORES_2021,
+    }
+    for place, text in files.items():
+        path = tmp_path / "keys/LA" / place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return tmp_path / "keys/LA"
+
+
+def test_the_two_files_of_2021_are_joined_line_by_line(package):
+    asv = read_asv_2021(package / "ASV/ASVTorch_Kaldi/score.txt", package / "ASV/trial_metadata.txt")
+    assert asv.scores.tolist() == [7.5, -2, 0.25]
+    assert list(asv.kinds) == ["target", "nontarget", "spoof"]
+    assert list(asv.attacks) == ["bonafide", "bonafide", "A07"]
+    assert list(asv.codecs) == ["none", "alaw", "alaw"]
+    of_eval = asv.of_phase("eval")
+    assert of_eval.scores.tolist() == [-2, 0.25]
+    assert (of_eval.kinds, of_eval.codecs) == (["nontarget", "spoof"], ["alaw", "alaw"])
+    assert asv.of_phase("all").scores.size == 3
+
+
+def test_keys_of_2021_bring_the_asv_trials_of_their_phase(package):
+    for place in (package.parent.parent, package.parent, package, package / "CM", package / "CM/trial_metadata.txt"):
+        assert read_keys("2021la", place).asv.scores.tolist() == [-2, 0.25]
+    assert read_keys("2021la", package, "progress").asv.scores.tolist() == [7.5]
+    (package / "ASV/trial_metadata.txt").unlink()
+    assert read_keys("2021la", package).asv is None
+
+
+def test_rows_in_another_order_are_refused(package):
+    first, second, third = SCORES_2021.splitlines(keepends=True)
+    (package / "ASV/ASVTorch_Kaldi/score.txt").write_text(third + first + second)
+    with pytest.raises(DataError, match="another order"):
+        read_keys("2021la", package)
+
+
+def test_rows_too_few_are_refused(package):
+    (package / "ASV/ASVTorch_Kaldi/score.txt").write_text(SCORES_2021[: SCORES_2021.index("LA_2")])
+    with pytest.raises(DataError, match=r"2 trials, but .* has 3"):
+        read_keys("2021la", package)
+
+
+@pytest.mark.parametrize("subset", ["eval", "dev"])
+def test_keys_of_2019_find_the_asv_scores_of_their_subset(tmp_path, subset):
+    protocol = tmp_path / f"LA/ASVspoof2019_LA_cm_protocols/ASVspoof2019.LA.cm.{subset}.trl.txt"
+    protocol.parent.mkdir(parents=True)
+    letter = subset[0].upper()
+    protocol.write_text(f"LA_1 LA_{letter}_1 - - bonafide\nLA_1 LA_{letter}_2 - A07 spoof\n")
+    assert read_keys("2019la", protocol).asv is None
+    for folder in (protocol.parent, tmp_path / "LA/ASVspoof2019_LA_asv_scores"):
+        folder.mkdir(exist_ok=True)
+        scores = folder / f"ASVspoof2019.LA.asv.{subset}.gi.trl.scores.txt"
+        scores.write_text("bonafide target 1\nbonafide nontarget -1\nA07 spoof 0.5\n")
+        asv = read_keys("2019la", protocol).asv
+        assert asv.path == scores
+        assert (asv.scores.tolist(), list(asv.attacks)) == ([1, -1, 0.5], ["bonafide", "bonafide", "A07"])
+        scores.unlink()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("bonafide target 1\nbonafide target\n", ":2: 2 columns instead of 3"),
+        ("bonafide target 1\nbonafide impostor 1\n", ":2: unknown kind of trial 'impostor'"),
+        ("bonafide target 1\nbonafide target high\n", "could not convert string to float: 'high'"),
+        ("bonafide target 1\nA07 spoof nan\n", ":2: the score is nan"),
+        ("", "the file is empty"),
+    ],
+)
+def test_refuses_bad_lines(tmp_path, text, message):
+    path = tmp_path / "asv.txt"
+    path.write_text(text)
+    with pytest.raises(DataError) as error:
+        read_asv_2019(path)
+    assert str(error.value).startswith(str(path))
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_asv_scores_of_the_organisers(shared, tmp_path):
+    path = tmp_path / "asv.txt"
+    path.write_bytes(gzip.decompress((shared / "data/scores/la19_eval/asv_scores.txt.gz").read_bytes()))
+    kinds = read_asv_2019(path).kinds
+    assert [kinds.count(kind) for kind in ("target", "nontarget", "spoof")] == [5370, 33327, 63882]

@@ -14,14 +14,20 @@ def det_curve(bonafide: ArrayLike, spoof: ArrayLike) -> tuple[Rates, Rates, Rate
     score that it rejects. Of equal scores those of bona fide trials are rejected first.
     Raises ValueError when a class is empty or a score is NaN or infinite.
     """
-    bonafide, spoof = _finite(bonafide, "bona fide"), _finite(spoof, "spoof")
+    bonafide, spoof = finite(bonafide, "bona fide"), finite(spoof, "spoof")
     scores = np.concatenate([bonafide, spoof])
     order = np.argsort(scores, kind="stable")
-    rejected_bonafide = np.cumsum(order < bonafide.size)
+    return det_curve_of_sorted(scores[order], order < bonafide.size)
+
+
+def det_curve_of_sorted(scores: Rates, is_bonafide: NDArray[np.bool_]) -> tuple[Rates, Rates, Rates]:
+    """The `det_curve` of trials of both classes that are sorted by score, bona fide trials first among equal scores."""
+    rejected_bonafide = np.cumsum(is_bonafide)
     rejected_spoof = np.arange(1, scores.size + 1) - rejected_bonafide
-    false_rejection = np.concatenate([[0.0], rejected_bonafide / bonafide.size])
-    false_acceptance = np.concatenate([[1.0], (spoof.size - rejected_spoof) / spoof.size])
-    thresholds = np.concatenate([[scores[order[0]] - 0.001], scores[order]])
+    n_bonafide, n_spoof = rejected_bonafide[-1], rejected_spoof[-1]
+    false_rejection = np.concatenate([[0.0], rejected_bonafide / n_bonafide])
+    false_acceptance = np.concatenate([[1.0], (n_spoof - rejected_spoof) / n_spoof])
+    thresholds = np.concatenate([[scores[0] - 0.001], scores])
     return false_rejection, false_acceptance, thresholds
 
 
@@ -31,7 +37,7 @@ def equal_error_rate(bonafide: ArrayLike, spoof: ArrayLike) -> tuple[float, floa
     The mean of both rates at the first point of `det_curve` where they are closest: no interpolation, no convex hull.
     As bona fide trials come first among equal scores, ties count against the system: with all scores equal it is 1.
     """
-    return _closest(*det_curve(bonafide, spoof))
+    return closest(*det_curve(bonafide, spoof))
 
 
 def tie_aware_equal_error_rate(bonafide: ArrayLike, spoof: ArrayLike) -> tuple[float, float]:
@@ -41,7 +47,7 @@ def tie_aware_equal_error_rate(bonafide: ArrayLike, spoof: ArrayLike) -> tuple[f
     """
     false_rejection, false_acceptance, thresholds = det_curve(bonafide, spoof)
     last_of_equals = np.append(thresholds[:-1] != thresholds[1:], True)
-    return _closest(false_rejection[last_of_equals], false_acceptance[last_of_equals], thresholds[last_of_equals])
+    return closest(false_rejection[last_of_equals], false_acceptance[last_of_equals], thresholds[last_of_equals])
 
 
 def ties_across_classes(bonafide: ArrayLike, spoof: ArrayLike) -> tuple[int, int]:
@@ -49,13 +55,19 @@ def ties_across_classes(bonafide: ArrayLike, spoof: ArrayLike) -> tuple[int, int
     return int(np.isin(bonafide, spoof).sum()), int(np.isin(spoof, bonafide).sum())
 
 
-def _closest(false_rejection: Rates, false_acceptance: Rates, thresholds: Rates) -> tuple[float, float]:
-    """The mean of both rates at the first point where they are closest, and its threshold."""
+def closest(false_rejection: Rates, false_acceptance: Rates, thresholds: Rates) -> tuple[float, float]:
+    """The mean of both rates at the first point of a DET curve where they are closest, and its threshold."""
     k = np.argmin(np.abs(false_rejection - false_acceptance))
     return float((false_rejection[k] + false_acceptance[k]) / 2), float(thresholds[k])
 
 
-def _finite(scores: ArrayLike, of_class: str) -> Rates:
+def lowest(costs: Rates, thresholds: Rates) -> tuple[float, float]:
+    """The lowest cost along a DET curve and the threshold where it is first met; both NaN if a cost is undefined."""
+    k = np.argmin(costs)  # of a NaN, if there is one
+    return float(costs[k]), float("nan" if np.isnan(costs[k]) else thresholds[k])
+
+
+def finite(scores: ArrayLike, of_class: str) -> Rates:
     """The scores of one class as a flat array, all finite and at least one."""
     scores = np.asarray(scores, dtype=np.float64).ravel()
     if not scores.size:

@@ -1,67 +1,32 @@
 """The DET curve and the EER against a plain loop after the definition, published score files, and invariants."""
 
-import gzip
-import json
-
+import naive_metrics
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sls_plugin.metrics.det import det_curve, equal_error_rate, tie_aware_equal_error_rate, ties_across_classes
-
-SYSTEMS = (
-    "itw/yash_v1", "itw/yash_v2", "la19_eval/RawGAT_ST_mul", "la19_eval/RawGAT_ST_add", "la19_eval/ocsoftmax",
-    "la19_eval/ocsoftmax_test_results", "la19_eval/softmax",
-)  # fmt: skip
+from sls_plugin.metrics.det import det_curve, equal_error_rate, lowest, tie_aware_equal_error_rate, ties_across_classes
 
 # Small integers tie often, floats hardly ever.
 SCORES = st.lists(st.one_of(st.integers(-3, 3).map(float), st.floats(-1e6, 1e6)), min_size=1, max_size=30)
 DISTINCT = st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=40, unique=True)
 
 
-def naive_det_curve(bonafide, spoof):
-    """One point per trial in plain loops: (false rejection, false acceptance, threshold)."""
-    trials = [(score, True) for score in bonafide] + [(score, False) for score in spoof]
-    trials.sort(key=lambda trial: trial[0])  # stable: bona fide first among equal scores
-    points = [(0.0, 1.0, trials[0][0] - 0.001)]
-    for k in range(1, len(trials) + 1):
-        rejected = trials[:k]
-        n_bonafide = sum(is_bonafide for _, is_bonafide in rejected)
-        points.append((
-            n_bonafide / len(bonafide), (len(spoof) - (k - n_bonafide)) / len(spoof), rejected[-1][0],
-        ))  # fmt: skip
-    return points
-
-
-def naive_tie_aware_eer(bonafide, spoof):
-    """Try every score as the threshold, counting what is at or below it."""
-    points = [(0.0, 1.0)]
-    for threshold in sorted({*bonafide, *spoof}):
-        points.append((
-            sum(score <= threshold for score in bonafide) / len(bonafide),
-            sum(score > threshold for score in spoof) / len(spoof),
-        ))  # fmt: skip
-    rejection, acceptance = min(points, key=lambda point: abs(point[0] - point[1]))
-    return (rejection + acceptance) / 2
-
-
 @given(SCORES, SCORES)
 def test_det_curve_is_that_of_the_plain_loop(bonafide, spoof):
-    expected = np.array(naive_det_curve(bonafide, spoof))
+    expected = np.array(naive_metrics.det_points(bonafide, spoof))
     np.testing.assert_array_equal(np.stack(det_curve(bonafide, spoof), axis=1), expected)
 
 
 @given(SCORES, SCORES)
 def test_eer_is_that_of_the_plain_loop(bonafide, spoof):
-    points = naive_det_curve(bonafide, spoof)
-    rejection, acceptance, threshold = min(points, key=lambda point: abs(point[0] - point[1]))
-    assert equal_error_rate(bonafide, spoof) == ((rejection + acceptance) / 2, threshold)
+    assert equal_error_rate(bonafide, spoof) == naive_metrics.eer(bonafide, spoof)
 
 
 @given(SCORES, SCORES)
 def test_tie_aware_eer_is_that_of_the_plain_loop(bonafide, spoof):
-    assert tie_aware_equal_error_rate(bonafide, spoof)[0] == naive_tie_aware_eer(bonafide, spoof)
+    assert tie_aware_equal_error_rate(bonafide, spoof)[0] == naive_metrics.tie_aware_eer(bonafide, spoof)
 
 
 @given(SCORES, SCORES)
@@ -112,6 +77,11 @@ def test_known_values():
     assert equal_error_rate([1, 2, 3, 4], [0, 0, 0, 1.5])[0] == 0.25
 
 
+def test_the_lowest_cost_is_taken_at_its_first_threshold_and_none_is_where_a_cost_is_undefined():
+    assert lowest(np.array([3.0, 1.0, 2.0, 1.0]), np.array([5.0, 6.0, 7.0, 8.0])) == (1.0, 6.0)
+    assert np.isnan(lowest(np.array([3.0, np.nan]), np.array([5.0, 6.0]))).all()
+
+
 def test_ties_count_against_the_system():
     assert equal_error_rate([1, 1, 1], [1, 1])[0] == 1.0
     assert tie_aware_equal_error_rate([1, 1, 1], [1, 1])[0] == 0.5
@@ -128,23 +98,6 @@ def test_refuses_what_has_no_error_rates(measure):
         measure([1.0, np.nan], [0.0])
     with pytest.raises(ValueError, match="2 of 3 spoof scores are NaN or infinite"):
         measure([1.0], [0.0, np.inf, -np.inf])
-
-
-@pytest.fixture(scope="module", params=SYSTEMS)
-def published(request, shared):
-    """Bona fide scores, spoof scores, attacks of the spoofs and the official values of one system."""
-    folder = shared / "data/scores"
-    expected = json.loads((folder / "expected.json").read_text())[request.param]
-    with gzip.open(folder / f"{request.param}.txt.gz", "rt") as file:
-        rows = [line.split() for line in file]
-    if request.param.startswith("itw"):
-        with gzip.open(folder / "itw/key.txt.gz", "rt") as file:
-            labels = {line.split()[1]: line.split()[5] for line in file}
-        rows = [(name, "-", labels[name].replace("-", ""), score) for name, score in rows]
-    scores = np.array([float(row[-1]) for row in rows])
-    is_bonafide = np.array([row[2] == "bonafide" for row in rows])
-    attacks = np.array([row[1] for row in rows])[~is_bonafide]
-    return scores[is_bonafide], scores[~is_bonafide], attacks, expected
 
 
 def test_official_eer_of_published_scores(published):

@@ -1,4 +1,4 @@
-"""`sls`: prepare, score, evaluate and report, from the command line."""
+"""`sls`: prepare, score, evaluate, calibrate and report, from the command line."""
 
 import argparse
 import sys
@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from fairseq_ckpt.errors import CheckpointError
 from protocols import DataError
-from sls_plugin.cli import evaluate, prepare, report, score
+from sls_plugin.cli import calibrate, evaluate, prepare, report, score
 
-COMMANDS = {"prepare": prepare, "score": score, "evaluate": evaluate, "report": report}
+COMMANDS = {"prepare": prepare, "score": score, "evaluate": evaluate, "calibrate": calibrate, "report": report}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,18 +1,19 @@
 """`sls report`: scores, and keys where there are any, to one HTML file."""
 
 import argparse
-import math
 from pathlib import Path
 
 from protocols.atomic import replacing
-from protocols.keys import LAYOUTS, read_keys
+from protocols.keys import LAYOUTS, PHASES, read_keys
+
+from .arguments import add_resampling, finite_number
 
 HELP = "write an HTML report on one or several score files"
 
 EPILOG = """\
 examples:
   sls report scores.txt --keys DATA/eval.tsv --output report.html
-  sls report baseline.txt ours.txt --corpus 2019la --keys LA/ASVspoof2019_LA_cm_protocols --output report.html
+  sls report baseline.txt ours.txt --corpus 2021la --keys keys --output report.html
   sls report scores.txt --threshold=-2.5 --output report.html
 """
 
@@ -27,7 +28,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"whose keys they are, one of {', '.join(LAYOUTS)} (default: labels, that is a manifest or a list)",
     )
     parser.add_argument(
-        "--threshold", metavar="SCORE", type=_finite,
+        "--phase", choices=PHASES, help="trials of this phase (default: eval where the keys tell phases, else all)"
+    )
+    parser.add_argument(
+        "--allow-missing", action="store_true", help="leave out trials without a score of every system"
+    )
+    add_resampling(parser, default=1000)
+    parser.add_argument(
+        "--threshold", metavar="SCORE", type=finite_number,
         help="a higher score is judged bona fide (default: the EER threshold; without keys none)",
     )
     parser.add_argument("--output", metavar="FILE", type=Path, required=True, help="the HTML file")
@@ -37,29 +45,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the report and print where it is."""
-    if args.corpus and not args.keys:
-        raise argparse.ArgumentError(None, "--corpus needs --keys")
+    _check(args)
     try:
+        from sls_plugin.report.evaluation import Bootstrap
         from sls_plugin.report.page import build_report
     except ModuleNotFoundError as error:
         if error.name not in ("matplotlib", "jinja2"):
             raise
         raise SystemExit(f"sls report: error: no {error.name}: pip install 'sls-plugin[report]'") from None
 
-    keys = read_keys(args.corpus or "labels", args.keys) if args.keys else None
-    page = build_report(args.scores, keys, args.threshold, args.title, args.note)
+    keys = read_keys(args.corpus or "labels", args.keys, args.phase) if args.keys else None
+    bootstrap = Bootstrap(args.bootstrap, args.by_speaker) if args.bootstrap else None
+    page = build_report(args.scores, keys, args.threshold, args.title, args.note, args.allow_missing, bootstrap)
     with replacing(args.output) as temporary:
         temporary.write_text(page, encoding="utf-8")
     print(f"report on {len(args.scores)} score file{'s' if len(args.scores) > 1 else ''}: {args.output}")
     return 0
 
 
-def _finite(text: str) -> float:
-    """A number that scores can be compared with."""
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
-        raise argparse.ArgumentTypeError(f"{text} is not a finite number")
-    return number
+def _check(args: argparse.Namespace) -> None:
+    """Refuse options that mean nothing together."""
+    for option in ("corpus", "phase", "allow_missing", "by_speaker"):
+        if getattr(args, option) and not args.keys:
+            raise argparse.ArgumentError(None, f"--{option.replace('_', '-')} needs --keys")
+    if args.by_speaker and not args.bootstrap:
+        raise argparse.ArgumentError(None, "--by-speaker needs --bootstrap")
+    if len({path.absolute() for path in args.scores}) < len(args.scores):
+        raise argparse.ArgumentError(None, "a score file is given twice")

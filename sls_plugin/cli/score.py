@@ -6,6 +6,8 @@ from pathlib import Path
 
 from protocols import DataError
 
+from .arguments import not_negative, positive
+
 HELP = "score recordings with a trained detector"
 DTYPES = ("float32", "bfloat16", "float16")
 
@@ -26,10 +28,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "inputs", metavar="INPUT", nargs="+", help="manifest (.tsv), recording, folder (taken recursively), or text list of paths"
     )
     parser.add_argument("--output", metavar="FILE", type=Path, required=True, help="score file to write: `id score` per line")
-    parser.add_argument("--batch-size", metavar="N", type=_positive, default=8, help="clips at a time (default: %(default)s)")
+    parser.add_argument("--batch-size", metavar="N", type=positive, default=8, help="clips at a time (default: %(default)s)")
     parser.add_argument("--dtype", choices=DTYPES, default="float32", help="arithmetic of the model (default: %(default)s)")
     parser.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: cuda where there is one)")
-    parser.add_argument("--num-workers", metavar="N", type=_not_negative, default=2, help="decoders (default: %(default)s)")
+    parser.add_argument("--num-workers", metavar="N", type=not_negative, default=2, help="decoders (default: %(default)s)")
     parser.add_argument("--llr", action="store_true", help="write logit differences instead: log-likelihood ratios, uncalibrated")
     parser.add_argument("--overwrite", action="store_true", help="replace the output if it exists")
     parser.add_argument(
@@ -77,17 +79,3 @@ def run(args: argparse.Namespace) -> int:
     n_broken = len(engine.broken)
     print(f"{len(trials) - n_broken:,} scores: {args.output}; {n_broken:,} broken, with reasons: {errors}", file=sys.stderr)
     return 1
-
-
-def _positive(text: str) -> int:
-    return _whole_number(text, 1)
-
-
-def _not_negative(text: str) -> int:
-    return _whole_number(text, 0)
-
-
-def _whole_number(text: str, lowest: int) -> int:
-    if not text.isdecimal() or int(text) < lowest:
-        raise argparse.ArgumentTypeError(f"{text} is not a whole number of at least {lowest}")
-    return int(text)

@@ -1,6 +1,6 @@
-"""Scores against keys: the checks that come before any figure, and the figures."""
+"""Scores against keys: the figures of one system, and what a reader must know before believing them."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,129 +8,142 @@ import numpy as np
 
 from protocols import DataError
 from protocols.keys import Keys
+from sls_plugin.metrics.bootstrap import bootstrap_eers, confidence_interval
+from sls_plugin.metrics.dcf import act_dcf, cllr, min_dcf
 from sls_plugin.metrics.det import equal_error_rate, tie_aware_equal_error_rate, ties_across_classes
-from sls_plugin.scoring.score_file import counted, read_scores
+from sls_plugin.metrics.tdcf import ASV_2019_LA_EVAL, ASVErrorRates, asv_error_rates, min_tdcf_2019, min_tdcf_2021
+
+from .breakdown import GroupResult, OfficialTable, official_table, per_attack, per_condition
+from .scored_trials import ScoredTrials, read_scored_trials
 
 MANY_TIES = 0.01  # of the trials of a class
-AUDIO_SUFFIXES = (".wav", ".flac")
 
 
 @dataclass(frozen=True, slots=True)
-class AttackResult:
-    """The equal error rate of the spoofs of one attack against all bona fide trials."""
+class Bootstrap:
+    """How often the trials are drawn again, and whether one by one within each class or by whole speakers."""
 
-    n_spoof: int
-    eer: float
+    n_samples: int
+    by_speaker: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evaluation:
-    """The scored trials of a corpus, in the order of its keys, and how well the scores tell the classes apart.
+    """How well the scores of a system tell the classes of its trials apart; rates are fractions.
 
-    `scores` is a float array, `is_bonafide` a boolean array beside it; rates are fractions. `n_missing` trials of the
-    keys have no score and are left out; `warnings` are sentences for the reader.
+    `eer_ci` (95 %) is None without a bootstrap; `asv_source`, where the ASV system's error rates are from, `min_tdcf` (2021
+    form) and `min_tdcf_2019` without one or where it makes them undefined; `table` for corpora other than ASVspoof 2021.
+    `warnings` are sentences for the reader.
     """
 
-    keys: Keys
-    ids: list[str]
-    scores: np.ndarray
-    is_bonafide: np.ndarray
-    n_missing: int
+    scored: ScoredTrials
     eer: float
     eer_threshold: float
-    per_attack: Mapping[str, AttackResult]
+    eer_tie_aware: float
+    bootstrap: Bootstrap | None
+    eer_ci: tuple[float, float] | None
+    asv_source: str | None
+    min_tdcf: float | None
+    min_tdcf_2019: float | None
+    min_dcf: float
+    act_dcf: float
+    cllr: float
+    per_attack: Mapping[str, GroupResult]
+    per_condition: Mapping[str, GroupResult]
+    table: OfficialTable | None
     warnings: tuple[str, ...]
 
-    @property
-    def bonafide(self) -> np.ndarray:
-        """The scores of the bona fide trials."""
-        return self.scores[self.is_bonafide]
 
-    @property
-    def spoof(self) -> np.ndarray:
-        """The scores of the spoofs."""
-        return self.scores[~self.is_bonafide]
-
-
-def evaluate(path: str | Path, keys: Keys, allow_missing: bool = False, negate: bool = False) -> Evaluation:
+def evaluate(
+    path: str | Path,
+    keys: Keys,
+    allow_missing: bool = False,
+    negate: bool = False,
+    bootstrap: Bootstrap | None = None,
+) -> Evaluation:
     """Evaluate a score file; with `negate` all scores change their sign first.
 
-    Raises DataError on a file that `read_scores` refuses, ids that the keys do not know, trials without a score
-    (unless `allow_missing`, which leaves them out), and a class without trials.
+    Raises DataError as `read_scored_trials` and `eer_samples` do.
     """
-    scores = _joined(path, read_scores(path), keys, allow_missing)
-    trials = [trial for trial in keys.trials if trial.id in scores]
-    values = np.array([scores[trial.id] for trial in trials]) * (-1 if negate else 1)
-    is_bonafide = np.array([trial.label == "bonafide" for trial in trials], dtype=bool)
-    if is_bonafide.all() or not is_bonafide.any():
-        what = f"{len(trials):,} trials with a score, of which {is_bonafide.sum():,} are bona fide"
-        raise DataError(f"{keys.path}: {what}: error rates need trials of both classes")
-    bonafide, spoof = values[is_bonafide], values[~is_bonafide]
+    scored = read_scored_trials(path, keys, allow_missing, negate)
+    bonafide, spoof = scored.bonafide, scored.spoof
     eer, eer_threshold = equal_error_rate(bonafide, spoof)
+    tie_aware = tie_aware_equal_error_rate(bonafide, spoof)[0]
+    rates, asv_source = _asv_rates(keys)
     return Evaluation(
-        keys=keys,
-        ids=[trial.id for trial in trials],
-        scores=values,
-        is_bonafide=is_bonafide,
-        n_missing=len(keys.trials) - len(trials),
+        scored=scored,
         eer=eer,
         eer_threshold=eer_threshold,
-        per_attack=_per_attack(bonafide, spoof, [t.facts.get("attack", "") for t in trials if t.label == "spoof"]),
-        warnings=tuple(_warnings(bonafide, spoof, eer, negate)),
+        eer_tie_aware=tie_aware,
+        bootstrap=bootstrap,
+        eer_ci=confidence_interval(eer_samples([scored], bootstrap)[:, 0]) if bootstrap else None,
+        asv_source=asv_source,
+        min_tdcf=_min_tdcf(min_tdcf_2021, bonafide, spoof, rates),
+        min_tdcf_2019=_min_tdcf(min_tdcf_2019, bonafide, spoof, rates),
+        min_dcf=min_dcf(bonafide, spoof)[0],
+        act_dcf=act_dcf(bonafide, spoof),
+        cllr=cllr(bonafide, spoof),
+        per_attack=per_attack(scored),
+        per_condition=per_condition(scored),
+        table=official_table(scored),
+        warnings=tuple(_warnings(scored, eer, tie_aware, negate)),
     )
 
 
-def _joined(path: str | Path, scores: Mapping[str, float], keys: Keys, allow_missing: bool) -> Mapping[str, float]:
-    """The scores under the ids of the keys, after the check that each belongs to a trial and each trial has one."""
-    chosen = {trial.id for trial in keys.trials}
-    scores = _under_known_ids(scores, chosen | keys.other_phases)
-    missing = [repr(trial.id) for trial in keys.trials if trial.id not in scores]
-    unknown = [name for name in scores if name not in chosen and name not in keys.other_phases]
-    if not unknown and (allow_missing or not missing):
-        return scores
-    problems = [
-        counted([repr(name) for name in unknown], "id is not in the keys", "ids are not in the keys"),
-        counted(missing, "trial of the keys has no score", "trials of the keys have no score"),
-    ]
-    raise DataError(f"{path}: {', '.join(filter(None, problems))}: {_remedy(unknown, missing, chosen)}")
+def eer_samples(systems: Sequence[ScoredTrials], bootstrap: Bootstrap) -> np.ndarray:
+    """Equal error rates on trials drawn again, samples x systems; the systems are scored on the same trials.
+
+    Raises DataError when whole speakers are to be drawn and cannot be.
+    """
+    scored, speakers = systems[0], None
+    if bootstrap.by_speaker:
+        names = scored.facts("speaker")
+        if not all(names):
+            what = f"the speaker of {names.count(''):,} of {len(names):,} trials is not known"
+            raise DataError(f"{scored.keys.path}: {what}: resample trials instead")
+        speakers = np.unique(names, return_inverse=True)[1]
+    scores = np.stack([system.scores for system in systems])
+    try:
+        return bootstrap_eers(scores, scored.is_bonafide, bootstrap.n_samples, speakers)
+    except ValueError as error:
+        raise DataError(f"{scored.keys.path}: {error}: resample trials instead") from None
 
 
-def _remedy(unknown: Collection[str], missing: Collection[str], known: Collection[str]) -> str:
-    """What to do about unknown ids or missing trials."""
-    if unknown and all(name.split()[0] in known for name in unknown):
-        return "a line is `id score`: drop the columns between, as `awk '{print $1, $NF}'` does"
-    if unknown:
-        return "check that the keys and the scores are of the same corpus"
-    return "score them, or evaluate the rest with `sls evaluate --allow-missing`"
+def _asv_rates(keys: Keys) -> tuple[ASVErrorRates | None, str | None]:
+    """The error rates of the organisers' ASV system and where they are from: its scores beside the keys, or the paper."""
+    if keys.asv:
+        scores, kinds = keys.asv.scores, np.array(keys.asv.kinds)
+        rates = asv_error_rates(*(scores[kinds == kind] for kind in ("target", "nontarget", "spoof")))
+        return rates, f"{scores.size:,} scores of the organisers' system, {keys.asv.path.name}"
+    if (keys.corpus, keys.phase) == ("2019la", "eval"):
+        return ASV_2019_LA_EVAL, "the published error rates of the organisers' system: no ASV scores beside the keys"
+    return None, None
 
 
-def _under_known_ids(scores: Mapping[str, float], known: Collection[str]) -> Mapping[str, float]:
-    """The scores with the suffix of a recording added to or taken from an id where the keys have it that way."""
-    renamed = dict(scores)
-    for name in scores:
-        if name not in known:
-            spellings = (*(name.removesuffix(s) for s in AUDIO_SUFFIXES), *(name + s for s in AUDIO_SUFFIXES))
-            spelling = next((spelling for spelling in spellings if spelling in known), name)
-            if spelling not in scores and spelling not in renamed:
-                renamed[spelling] = renamed.pop(name)
-    return renamed
+def _min_tdcf(
+    measure: Callable[[np.ndarray, np.ndarray, ASVErrorRates], tuple[float, float]],
+    bonafide: np.ndarray,
+    spoof: np.ndarray,
+    rates: ASVErrorRates | None,
+) -> float | None:
+    """The value of one form; None without an ASV system, and where its errors leave the form undefined."""
+    if rates is None:
+        return None
+    try:
+        value = measure(bonafide, spoof, rates)[0]
+    except ValueError:
+        return None
+    return None if np.isnan(value) else value
 
 
-def _per_attack(bonafide: np.ndarray, spoof: np.ndarray, attacks: list[str]) -> dict[str, AttackResult]:
-    """The result of each attack by name, against all bona fide trials; empty when no attack is known."""
-    if not any(attacks):
-        return {}
-    names, attack_of_spoof = np.unique([attack or "unknown" for attack in attacks], return_inverse=True)
-    results = {}
-    for index, name in enumerate(names):
-        of_attack = spoof[attack_of_spoof == index]
-        results[str(name)] = AttackResult(len(of_attack), equal_error_rate(bonafide, of_attack)[0])
-    return results
-
-
-def _warnings(bonafide: np.ndarray, spoof: np.ndarray, eer: float, negate: bool) -> list[str]:
+def _warnings(scored: ScoredTrials, eer: float, tie_aware: float, negate: bool) -> list[str]:
     """What a reader must know before believing the equal error rate."""
-    warnings = []
+    bonafide, spoof, warnings = scored.bonafide, scored.spoof, []
+    phases = sorted({*scored.facts("phase")} - {""})
+    if len(phases) > 1:
+        warnings.append(f"the phases {', '.join(phases)} are pooled: published figures are those of --phase eval")
+    if scored.n_missing:
+        warnings.append(f"{scored.n_missing:,} trials of the keys have no score and are left out: no official figures")
     if eer > 0.5:
         remedy = "without --negate" if negate else "with --negate"
         other = equal_error_rate(-bonafide, -spoof)[0]
@@ -140,11 +153,10 @@ def _warnings(bonafide: np.ndarray, spoof: np.ndarray, eer: float, negate: bool)
         )
     tied_bonafide, tied_spoof = ties_across_classes(bonafide, spoof)
     if max(tied_bonafide / bonafide.size, tied_spoof / spoof.size) >= MANY_TIES:
-        tie_aware = tie_aware_equal_error_rate(bonafide, spoof)[0]
+        together = "which is the same here" if _percent(tie_aware) == _percent(eer) else f"which gives {_percent(tie_aware)}"
         warnings.append(
             f"many ties: {tied_bonafide:,} bona fide trials and {tied_spoof:,} spoofs share a score with the other "
-            f"class; the official EER counts them against the system ({_percent(eer)}), counted together they give "
-            f"{_percent(tie_aware)}"
+            f"class; the official EER ({_percent(eer)}) rejects the bona fide ones first instead of all together, {together}"
         )
     return warnings
 

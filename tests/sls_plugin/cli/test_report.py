@@ -38,6 +38,63 @@ def test_keys_of_a_corpus(folder):
     assert ">A08</text>" in page
 
 
+def test_a_phase_of_the_keys(folder):
+    """2021 LA: of the four trials two are of the evaluation phase."""
+    lines = [
+        f"LA_1 {name} none - {'bonafide bonafide' if name in 'ac' else 'A07 spoof'} notrim {phase}"
+        for name, phase in zip("abcd", ("eval", "eval", "progress", "progress"), strict=True)
+    ]
+    (folder / "trial_metadata.txt").write_text("\n".join(lines) + "\n")
+    options = ["--corpus", "2021la", "--keys", str(folder / "trial_metadata.txt"), "--output", str(folder / "report.html")]
+    for chosen, phase, n_trials in (([], "eval", 2), (["--phase", "all"], "all", 4)):
+        assert main(["report", str(folder / "scores.txt"), *options, *chosen]) == 0
+        assert f"phase {phase}, keys trial_metadata.txt: {n_trials} trials" in (folder / "report.html").read_text()
+
+
+def test_resamples_a_thousand_times_unless_told_otherwise(folder):
+    command = [
+        "report", str(folder / "scores.txt"), str(folder / "other.txt"), "--keys", str(folder / "labels.txt"),
+        "--output", str(folder / "report.html"),
+    ]  # fmt: skip
+    assert main(command) == 0
+    page = (folder / "report.html").read_text()
+    assert "from 1,000 resamples of trials within each class" in page
+    assert "Paired comparison" in page
+    assert main([*command, "--bootstrap", "0"]) == 0
+    page = (folder / "report.html").read_text()
+    assert "resamples" not in page
+    assert "Paired comparison" not in page
+
+
+def test_resamples_speakers(folder, capsys):
+    command = ["report", str(folder / "scores.txt"), "--bootstrap", "20", "--by-speaker"]
+    command += ["--output", str(folder / "report.html"), "--keys"]
+    assert main([*command, str(folder / "labels.txt")]) == 1
+    error = capsys.readouterr().err
+    assert "the speaker of 4 of 4 trials is not known" in error
+    assert error.count("\n") == 1
+    rows = ("a\ta.wav\t0\tbonafide\tx", "b\tb.wav\t0\tspoof\tx", "c\tc.wav\t0\tbonafide\ty", "d\td.wav\t0\tspoof\ty")
+    (folder / "eval.tsv").write_text("\n".join(["id\taudio\tn_frames\tlabel\tspeaker", *rows]) + "\n")
+    assert main([*command, str(folder / "eval.tsv")]) == 0
+    assert "from 20 resamples of whole speakers" in (folder / "report.html").read_text()
+
+
+def test_trials_without_a_score_are_refused_or_left_out(folder, capsys):
+    (folder / "other.txt").write_text("a 0.5\nb -2.5\n")
+    command = ["report", str(folder / "scores.txt"), str(folder / "other.txt"), "--keys", str(folder / "labels.txt")]
+    command += ["--output", str(folder / "report.html")]
+    assert main(command) == 1
+    assert "other.txt: 2 trials of the keys have no score" in capsys.readouterr().err
+    assert main([*command, "--allow-missing"]) == 0
+    assert "2 of 4 trials of the keys are not scored by every system" in (folder / "report.html").read_text()
+
+
+def test_a_score_file_is_given_once(folder):
+    with pytest.raises(SystemExit) as stop:
+        main(["report", *[str(folder / "scores.txt")] * 2, "--output", str(folder / "report.html")])
+    assert stop.value.code == 2
+
+
 def test_without_keys_a_threshold_gives_verdicts(folder):
     output = folder / "report.html"
     assert main(["report", str(folder / "scores.txt"), "--threshold=-1e-1", "--output", str(output)]) == 0
@@ -55,8 +112,13 @@ def test_bad_data_leaves_no_page(folder, capsys):
 
 
 @pytest.mark.parametrize(
-    "options", [["--corpus", "labels"], ["--threshold", "nan"], ["--threshold", "inf"], ["--threshold", "high"]]
-)
+    "options",
+    [
+        ["--corpus", "labels"], ["--phase", "eval"], ["--allow-missing"], ["--by-speaker"],
+        ["--keys", "labels.txt", "--by-speaker", "--bootstrap", "0"], ["--bootstrap", "-1"],
+        ["--threshold", "nan"], ["--threshold", "inf"], ["--threshold", "high"],
+    ],
+)  # fmt: skip
 def test_wrong_usage_exits_2(folder, options):
     with pytest.raises(SystemExit) as stop:
         main(["report", str(folder / "scores.txt"), *options, "--output", str(folder / "report.html")])

@@ -9,15 +9,18 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from protocols import Trial, write_manifest
+from protocols import DataError, Trial, write_manifest
 from protocols.keys import read_keys
+from sls_plugin.metrics.bootstrap import bootstrap_eers
 from sls_plugin.metrics.det import equal_error_rate
+from sls_plugin.report.evaluation import Bootstrap
 from sls_plugin.report.page import build_report
 from sls_plugin.scoring.score_file import write_scores
 
 VOID = {"meta", "br", "img", "link", "input", "hr"}
 EVIL = '<i>$x^2$ id="#010000&'
 LONG = "an attack with a name that is longer than an axis can hold"
+N_SAMPLES = 40
 
 
 class Page(HTMLParser):
@@ -26,7 +29,7 @@ class Page(HTMLParser):
     def __init__(self, text):
         super().__init__(convert_charrefs=True)
         self.open, self.tags, self.attributes, self.ids = [], Counter(), [], []
-        self.tables, self.headings, self.paragraphs, self.svg_texts = [], [], [], []
+        self.tables, self.headings, self.paragraphs, self.svg_texts, self.heats = [], [], [], [], []
         self.feed(text)
         self.close()
         assert self.open == []
@@ -45,6 +48,8 @@ class Page(HTMLParser):
             self.tables[-1].append([])
         elif tag in ("td", "th"):
             self.tables[-1][-1].append("")
+            if "--heat: " in attributes.get("style", ""):
+                self.heats.append(float(attributes["style"].removeprefix("--heat: ").removesuffix("%")))
         elif tag in ("h1", "h2", "h3"):
             self.headings.append("")
         elif tag == "svg":
@@ -107,9 +112,14 @@ def scores_of(path):
 
 @pytest.fixture(scope="module")
 def two_systems(corpus):
-    """The page of both systems with keys."""
+    """The page of both systems with keys and a bootstrap."""
+    return report_on_both(corpus)
+
+
+def report_on_both(corpus):
     keys = read_keys("labels", corpus / "eval.tsv")
-    return build_report([corpus / "good.txt", corpus / "poor.txt"], keys, notes=["A <b>note</b>."])
+    files = [corpus / "good.txt", corpus / "poor.txt"]
+    return build_report(files, keys, notes=["A <b>note</b>."], bootstrap=Bootstrap(N_SAMPLES))
 
 
 def test_page_needs_nothing_else(two_systems):
@@ -160,16 +170,68 @@ def test_names_are_escaped(two_systems, tmp_path):
 
 
 def test_summary_tells_the_eer_and_the_errors_at_its_threshold(two_systems, corpus):
-    rows = Page(two_systems).table_below("EER (%)")
+    page = Page(two_systems)
+    rows = page.table_below("EER (%)")
+    counts = "150 trials, 60 bona fide and 90 spoof. A higher score means more bona fide."
+    assert f"Corpus labels, phase all, keys eval.tsv: {counts}" in page.paragraphs
     assert [row["system"] for row in rows] == ["good", "poor"]
     for row in rows:
         bonafide, spoof = (list(scores.values()) for scores in scores_of(corpus / f"{row['system']}.txt"))
         eer, threshold = equal_error_rate(bonafide, spoof)
         rejected, accepted = sum(s <= threshold for s in bonafide), sum(s > threshold for s in spoof)
-        assert (row["trials"], row["bona fide"], row["spoof"]) == ("150", "60", "90")
         assert (row["EER (%)"], row["EER threshold"]) == (f"{100 * eer:.2f}", f"{threshold:.6g}")
         assert row["bona fide judged spoof"] == f"{rejected} ({100 * rejected / 60:.2f} %)"
         assert row["spoof judged bona fide"] == f"{accepted} ({100 * accepted / 90:.2f} %)"
+
+
+def test_intervals_and_the_comparison_are_of_one_bootstrap(two_systems, corpus):
+    page = Page(two_systems)
+    systems = [{**bonafide, **spoof} for bonafide, spoof in (scores_of(corpus / f"{name}.txt") for name in ("good", "poor"))]
+    is_bonafide = [name[0] == "b" for name in systems[0]]
+    samples = bootstrap_eers([list(system.values()) for system in systems], is_bonafide, N_SAMPLES)
+    low, high = np.percentile(samples, [2.5, 97.5], axis=0)
+    for row, *ends in zip(page.table_below("EER (%)"), low, high, strict=True):
+        assert row["95 % interval"] == "[{:.2f}, {:.2f}]".format(*(100 * end for end in ends))
+    ((worse, better, difference, *ends, p_value),) = page.csv("comparison.csv")
+    assert (worse, better) == ("poor", "good")
+    points = {row["system"]: float(row["EER (%)"]) for row in page.table_below("EER (%)")}
+    assert 100 * float(difference) == pytest.approx(points["poor"] - points["good"], abs=0.011)
+    np.testing.assert_allclose([float(end) for end in ends], np.percentile(samples[:, 1] - samples[:, 0], [2.5, 97.5]))
+    assert float(p_value) == 2 / (N_SAMPLES + 1)
+    (row,) = page.table_below("p-value")
+    assert row["difference of the EER (points)"] == f"{100 * float(difference):.2f}"
+
+
+def test_without_a_bootstrap_there_is_no_interval_and_no_comparison(corpus):
+    keys = read_keys("labels", corpus / "eval.tsv")
+    page = Page(build_report([corpus / "good.txt", corpus / "poor.txt"], keys))
+    assert "95 % interval" not in page.table_below("EER (%)")[0]
+    assert "Paired comparison" not in page.headings
+
+
+def test_one_system_is_compared_with_none(corpus):
+    keys = read_keys("labels", corpus / "eval.tsv")
+    page = Page(build_report([corpus / "good.txt"], keys, bootstrap=Bootstrap(5)))
+    assert "95 % interval" in page.table_below("EER (%)")[0]
+    assert "Paired comparison" not in page.headings
+
+
+def test_trials_that_a_system_does_not_score_are_on_no_figure(corpus, tmp_path):
+    for system, left_out in (("good", "b1"), ("poor", "s2")):
+        lines = (corpus / f"{system}.txt").read_text().splitlines()
+        (tmp_path / f"{system}.txt").write_text("\n".join(line for line in lines if line.split()[0] != left_out))
+    files = [tmp_path / "good.txt", tmp_path / "poor.txt"]
+    keys = read_keys("labels", corpus / "eval.tsv")
+    with pytest.raises(DataError, match="1 trial of the keys has no score"):
+        build_report(files, keys)
+    page = Page(build_report(files, keys, allow_missing=True, bootstrap=Bootstrap(5)))
+    left_out = "2 of 150 trials of the keys are not scored by every system and are left out of all figures"
+    assert sum(text.startswith(left_out) for text in page.paragraphs) == 1
+    assert any("148 trials, 59 bona fide and 89 spoof." in text for text in page.paragraphs)
+    for row in page.table_below("EER (%)"):
+        bonafide, spoof = scores_of(corpus / f"{row['system']}.txt")
+        eer, _ = equal_error_rate([s for n, s in bonafide.items() if n != "b1"], [s for n, s in spoof.items() if n != "s2"])
+        assert row["EER (%)"] == f"{100 * eer:.2f}"
 
 
 def test_a_threshold_decides_the_verdicts(corpus):
@@ -179,7 +241,7 @@ def test_a_threshold_decides_the_verdicts(corpus):
     (row,) = page.table_below("EER (%)")
     assert row["bona fide judged spoof"].startswith(f"{sum(s <= 2 for s in bonafide.values())} (")
     assert row["spoof judged bona fide"].startswith(f"{sum(s > 2 for s in spoof.values())} (")
-    assert "A trial is judged bona fide when its score is above 2." in page.paragraphs
+    assert any(text.startswith("A trial is judged bona fide when its score is above 2. ") for text in page.paragraphs)
 
 
 def test_histogram_counts_every_trial(two_systems, corpus):
@@ -206,8 +268,8 @@ def test_det_points_are_rates_at_their_thresholds(two_systems, corpus):
 def test_attacks_have_a_bar_each_with_their_eer(two_systems, corpus):
     page = Page(two_systems)
     rows = page.csv("attacks.csv")
-    assert [row[:2] for row in rows] == [[EVIL, "30"], ["A1", "30"], [LONG, "30"]]
-    for column, system in enumerate(("good", "poor"), start=2):
+    assert [row[:3] for row in rows] == [[EVIL, "60", "30"], ["A1", "60", "30"], [LONG, "60", "30"]]
+    for column, system in enumerate(("good", "poor"), start=3):
         bonafide, spoof = scores_of(corpus / f"{system}.txt")
         for row, attack in zip(rows, (2, 0, 1), strict=True):
             of_attack = [score for name, score in spoof.items() if int(name[1:]) % 3 == attack]
@@ -227,6 +289,47 @@ def test_most_mistaken_trials_are_the_worst_errors(two_systems, corpus):
     assert page.paragraphs[-2:] == [
         f"{len(rejected)} of 60 trials; the 10 most mistaken.", f"{len(accepted)} of 90 trials; the 10 most mistaken.",
     ]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def la_2021(la_2021_folder):
+    """The page of two systems on a small key of 2021 LA with ASV scores."""
+    files = [la_2021_folder / "good.txt", la_2021_folder / "poor.txt"]
+    return Page(build_report(files, read_keys("2021la", la_2021_folder)))
+
+
+def test_official_tables_of_each_system_have_coloured_cells(la_2021):
+    titles = [f"{measure}: {system}" for system in ("good", "poor") for measure in ("EER (%)", "min t-DCF (2021 form)")]
+    assert [heading for heading in la_2021.headings if heading in titles] == titles
+    summary = la_2021.table_below("min t-DCF")
+    official = [table for table in la_2021.tables if table[0][0] == "" and table[0][-1] == "pooled"]
+    for row, eers, costs in zip(summary, official[::2], official[1::2], strict=True):
+        assert (row["EER (%)"], row["min t-DCF"]) == (eers[-1][-1], costs[-1][-1])  # all pooled
+    for name, table in zip(("eer-table-1", "min-tdcf-table-1", "eer-table-2", "min-tdcf-table-2"), official, strict=True):
+        assert [row[0] for row in la_2021.csv(f"{name}.csv")] == [row[0] for row in table[1:]]
+    cells = [cell for table in official for row in table[1:] for cell in row[1:]]
+    for cell, heat in zip(cells, la_2021.heats, strict=True):
+        assert (cell == "–") == (heat == 0)
+
+
+def test_costs_are_shown_where_there_is_an_asv_system(la_2021, two_systems):
+    assert any("160 scores of the organisers' system" in text for text in la_2021.paragraphs)
+    assert {"min t-DCF", "min t-DCF (2019)", "minDCF"} < set(la_2021.table_below("EER (%)")[0])
+    columns = set(Page(two_systems).table_below("EER (%)")[0])
+    assert "minDCF" in columns
+    assert not {"min t-DCF", "min t-DCF (2019)"} & columns
+
+
+def test_the_page_stays_small(tmp_path):
+    rng = np.random.default_rng(0)
+    n = 60_000
+    labels = ["bonafide" if number % 10 == 0 else "spoof" for number in range(n)]
+    (tmp_path / "labels.txt").write_text("".join(f"{number} {label}\n" for number, label in enumerate(labels)))
+    for system in "ab":
+        scores = rng.normal(size=n) + 3 * (np.array(labels) == "bonafide")
+        (tmp_path / f"{system}.txt").write_text("".join(f"{number} {score:.9g}\n" for number, score in enumerate(scores)))
+    page = build_report([tmp_path / "a.txt", tmp_path / "b.txt"], read_keys("labels", tmp_path / "labels.txt"))
+    assert len(page) < 500_000
 
 
 def test_perfect_scores_have_a_page_too(tmp_path):
@@ -271,5 +374,4 @@ def test_files_of_one_name_are_told_apart_by_their_paths(tmp_path):
 
 
 def test_the_same_scores_give_the_same_page(corpus, two_systems):
-    keys = read_keys("labels", corpus / "eval.tsv")
-    assert build_report([corpus / "good.txt", corpus / "poor.txt"], keys, notes=["A <b>note</b>."]) == two_systems
+    assert report_on_both(corpus) == two_systems

@@ -1,0 +1,93 @@
+"""Error rates by attack and by codec, and the official tables of ASVspoof 2021."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from sls_plugin.metrics.conditions import (
+    DF_CODECS,
+    DF_VOCODERS,
+    LA_ATTACKS,
+    LA_CODECS,
+    ASVTrials,
+    eer_table,
+    tdcf_table,
+)
+
+from .scored_trials import ScoredTrials
+
+UNKNOWN_ATTACK, NO_CODEC = "unknown", "none"
+
+
+@dataclass(frozen=True, slots=True)
+class GroupResult:
+    """The equal error rate of a group of trials: one attack against all bona fide trials, or one codec with both classes."""
+
+    n_bonafide: int
+    n_spoof: int
+    eer: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OfficialTable:
+    """The table of the 2021 challenge: rows of attacks or vocoder classes, columns of codecs, the last of each pooled.
+
+    `eer` and `min_tdcf` (None without ASV scores) are fractions, rows x columns; NaN where a class is missing.
+    """
+
+    rows: Sequence[str]
+    columns: Sequence[str]
+    eer: np.ndarray
+    min_tdcf: np.ndarray | None
+
+
+def per_attack(scored: ScoredTrials) -> dict[str, GroupResult]:
+    """The result of each attack by name, against all bona fide trials; empty when no attack is known."""
+    attacks = [attack or UNKNOWN_ATTACK for attack in scored.facts("attack")]
+    names = sorted({attack for attack, is_bonafide in zip(attacks, scored.is_bonafide, strict=True) if not is_bonafide})
+    if names == [UNKNOWN_ATTACK]:
+        return {}
+    row = _codes(attacks, names)
+    eers = eer_table(scored.scores, scored.is_bonafide, row, np.zeros_like(row), len(names), 1)[:, 0]
+    n_bonafide, n_spoof = int(scored.is_bonafide.sum()), np.bincount(row[~scored.is_bonafide], minlength=len(names))
+    return {name: GroupResult(n_bonafide, int(n_spoof[i]), float(eers[i])) for i, name in enumerate(names)}
+
+
+def per_condition(scored: ScoredTrials) -> dict[str, GroupResult]:
+    """The result of each codec by name; empty when no trial has one, NaN where a codec lacks a class."""
+    codecs = [codec or NO_CODEC for codec in scored.facts("codec")]
+    names = sorted({*codecs})
+    if names == [NO_CODEC]:
+        return {}
+    column = _codes(codecs, names)
+    eers = eer_table(scored.scores, scored.is_bonafide, np.zeros_like(column), column, 1, len(names))[0]
+    n_bonafide = np.bincount(column[scored.is_bonafide], minlength=len(names))
+    n_spoof = np.bincount(column[~scored.is_bonafide], minlength=len(names))
+    return {name: GroupResult(int(n_bonafide[i]), int(n_spoof[i]), float(eers[i])) for i, name in enumerate(names)}
+
+
+def official_table(scored: ScoredTrials) -> OfficialTable | None:
+    """The organisers' table of ASVspoof 2021: attack x codec for LA, vocoder x compression for DF."""
+    keys = scored.keys
+    if keys.corpus == "2021la":
+        fact, rows, columns = "attack", LA_ATTACKS, LA_CODECS
+    elif keys.corpus == "2021df":
+        fact, rows, columns = "vocoder", DF_VOCODERS, DF_CODECS
+    else:
+        return None
+    cells = (scored.scores, scored.is_bonafide, _codes(scored.facts(fact), rows), _codes(scored.facts("codec"), columns))
+    names, size = ((*rows, "pooled"), (*columns, "pooled")), (len(rows), len(columns))
+    if keys.asv is None:
+        return OfficialTable(*names, eer_table(*cells, *size), None)
+    asv = ASVTrials(
+        keys.asv.scores, np.array(keys.asv.kinds), _codes(keys.asv.attacks, rows), _codes(keys.asv.codecs, columns)
+    )
+    table = tdcf_table(*cells, asv, *size)
+    return OfficialTable(*names, table.eer, table.min_tdcf)
+
+
+def _codes(words: Sequence[str], names: Sequence[str]) -> np.ndarray:
+    """The place of each word in `names`; -1 where it is none of them."""
+    places = {name: place for place, name in enumerate(names)}
+    return np.array([places.get(word, -1) for word in words], dtype=np.int64)

@@ -1,0 +1,48 @@
+"""An evaluation as the figures of a JSON file: rates are fractions, in full precision."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from .breakdown import GroupResult
+from .evaluation import Evaluation
+
+
+def figures(evaluation: Evaluation) -> dict[str, Any]:
+    """Every figure under the name that scripts rely on; None is what is not known or not defined."""
+    scored, table = evaluation.scored, evaluation.table
+    return {
+        "corpus": scored.keys.corpus,
+        "phase": scored.keys.phase,
+        "n_bonafide": scored.bonafide.size,
+        "n_spoof": scored.spoof.size,
+        "n_missing": scored.n_missing,
+        "eer": evaluation.eer,
+        "eer_threshold": evaluation.eer_threshold,
+        "eer_tie_aware": evaluation.eer_tie_aware,
+        "eer_ci": list(evaluation.eer_ci) if evaluation.eer_ci else None,
+        "min_tdcf": evaluation.min_tdcf,
+        "min_tdcf_2019": evaluation.min_tdcf_2019,
+        "min_dcf": evaluation.min_dcf,
+        "act_dcf": evaluation.act_dcf,
+        "cllr": evaluation.cllr,
+        "per_attack": _eers(evaluation.per_attack),
+        "per_condition": _eers(evaluation.per_condition),
+        "table": table and {
+            "rows": list(table.rows),
+            "columns": list(table.columns),
+            "eer": _cells(table.eer),
+            "min_tdcf": None if table.min_tdcf is None else _cells(table.min_tdcf),
+        },
+        "warnings": list(evaluation.warnings),
+    }  # fmt: skip
+
+
+def _eers(results: Mapping[str, GroupResult]) -> dict[str, float | None]:
+    return {name: None if math.isnan(result.eer) else result.eer for name, result in results.items()}
+
+
+def _cells(cells: np.ndarray) -> list[list[float | None]]:
+    return [[None if math.isnan(cell) else cell for cell in row] for row in cells.tolist()]

@@ -1,0 +1,66 @@
+"""The official tables of ASVspoof 2021 on the page: every attack or vocoder under every codec, coloured by the value."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .breakdown import OfficialTable
+from .data import Data
+
+CAPTION = "The more colour the worse, on one scale for all systems. Pooled cells are of pooled trials, no means of others."
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """The text of a cell and its share of the heat colour, from 0 to 1."""
+
+    text: str
+    heat: float
+
+
+@dataclass(frozen=True, slots=True)
+class HeatTable:
+    """A table of the page whose cells are coloured by their values."""
+
+    title: str
+    caption: str
+    columns: Sequence[str]
+    rows: Mapping[str, Sequence[Cell]]
+    data: Data
+
+
+def heat_tables(systems: Mapping[str, OfficialTable]) -> Iterator[HeatTable]:
+    """For each system the table of its equal error rates and, where there is an ASV system, that of its t-DCF."""
+    eers = {system: 100 * table.eer for system, table in systems.items()}
+    costs = {system: table.min_tdcf for system, table in systems.items() if table.min_tdcf is not None}
+    for number, (system, table) in enumerate(systems.items(), start=1):
+        yield _heat_table(f"eer-table-{number}", f"EER (%): {system}", table, eers[system], 2, _highest(eers))
+        if costs:
+            title = f"min t-DCF (2021 form): {system}"
+            yield _heat_table(f"min-tdcf-table-{number}", title, table, costs[system], 4, _highest(costs))
+
+
+def _highest(values: Mapping[str, np.ndarray]) -> float:
+    """The highest value of any system, which gets the full colour; 1 where all are 0 or not defined."""
+    return max(float(np.nan_to_num(of_system).max()) for of_system in values.values()) or 1.0
+
+
+def _heat_table(name: str, title: str, table: OfficialTable, values: np.ndarray, digits: int, highest: float) -> HeatTable:
+    """The values of one measure with the longer side running down."""
+    down, across = table.rows, table.columns
+    if len(down) < len(across):
+        down, across, values = across, down, values.T
+    rows = {row: [_cell(value, digits, highest) for value in of_row] for row, of_row in zip(down, values, strict=True)}
+    return HeatTable(
+        title=title,
+        caption=CAPTION,
+        columns=across,
+        rows=rows,
+        data=Data(name, ["", *across], [(row, *of_row.tolist()) for row, of_row in zip(down, values, strict=True)]),
+    )
+
+
+def _cell(value: float, digits: int, highest: float) -> Cell:
+    return Cell("–", 0) if math.isnan(value) else Cell(f"{value:.{digits}f}", value / highest)

@@ -1,0 +1,94 @@
+"""A score file against keys: each trial of the keys with its score, and the checks that come before any figure."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from protocols import DataError, Trial
+from protocols.keys import Keys
+from sls_plugin.scoring.score_file import counted, read_scores
+
+AUDIO_SUFFIXES = (".wav", ".flac")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScoredTrials:
+    """The scored trials of a corpus, in the order of its keys.
+
+    `scores` is a float array, `is_bonafide` a boolean array beside it. `n_missing` trials of the keys have no score and
+    are left out.
+    """
+
+    keys: Keys
+    trials: Sequence[Trial]
+    scores: np.ndarray
+    is_bonafide: np.ndarray
+    n_missing: int
+
+    @property
+    def bonafide(self) -> np.ndarray:
+        """The scores of the bona fide trials."""
+        return self.scores[self.is_bonafide]
+
+    @property
+    def spoof(self) -> np.ndarray:
+        """The scores of the spoofs."""
+        return self.scores[~self.is_bonafide]
+
+    def facts(self, name: str) -> list[str]:
+        """One fact of each trial, such as its attack; empty where it is not known."""
+        return [trial.facts.get(name, "") for trial in self.trials]
+
+
+def read_scored_trials(path: str | Path, keys: Keys, allow_missing: bool = False, negate: bool = False) -> ScoredTrials:
+    """The trials of the keys with the scores of a file; with `negate` all scores change their sign.
+
+    Raises DataError on a file that `read_scores` refuses, ids that the keys do not know, trials without a score
+    (unless `allow_missing`, which leaves them out), and a class without trials.
+    """
+    scores = _joined(path, read_scores(path), keys, allow_missing)
+    trials = [trial for trial in keys.trials if trial.id in scores]
+    values = np.array([scores[trial.id] for trial in trials]) * (-1 if negate else 1)
+    is_bonafide = np.array([trial.label == "bonafide" for trial in trials], dtype=bool)
+    if is_bonafide.all() or not is_bonafide.any():
+        what = f"{len(trials):,} trials with a score, of which {is_bonafide.sum():,} are bona fide"
+        raise DataError(f"{keys.path}: {what}: error rates need trials of both classes")
+    return ScoredTrials(keys, trials, values, is_bonafide, len(keys.trials) - len(trials))
+
+
+def _joined(path: str | Path, scores: Mapping[str, float], keys: Keys, allow_missing: bool) -> Mapping[str, float]:
+    """The scores under the ids of the keys, after the check that each belongs to a trial and each trial has one."""
+    chosen = {trial.id for trial in keys.trials}
+    scores = _under_known_ids(scores, chosen | keys.other_phases)
+    missing = [repr(trial.id) for trial in keys.trials if trial.id not in scores]
+    unknown = [name for name in scores if name not in chosen and name not in keys.other_phases]
+    if not unknown and (allow_missing or not missing):
+        return scores
+    problems = [
+        counted([repr(name) for name in unknown], "id is not in the keys", "ids are not in the keys"),
+        counted(missing, "trial of the keys has no score", "trials of the keys have no score"),
+    ]
+    raise DataError(f"{path}: {', '.join(filter(None, problems))}: {_remedy(unknown, missing, chosen)}")
+
+
+def _remedy(unknown: Collection[str], missing: Collection[str], known: Collection[str]) -> str:
+    """What to do about unknown ids or missing trials."""
+    if unknown and all(name.split()[0] in known for name in unknown):
+        return "a line is `id score`: drop the columns between, as `awk '{print $1, $NF}'` does"
+    if unknown:
+        return "check that the keys and the scores are of the same corpus"
+    return "score them, or evaluate the rest with --allow-missing"
+
+
+def _under_known_ids(scores: Mapping[str, float], known: Collection[str]) -> Mapping[str, float]:
+    """The scores with the suffix of a recording added to or taken from an id where the keys have it that way."""
+    renamed = dict(scores)
+    for name in scores:
+        if name not in known:
+            spellings = (*(name.removesuffix(s) for s in AUDIO_SUFFIXES), *(name + s for s in AUDIO_SUFFIXES))
+            spelling = next((spelling for spelling in spellings if spelling in known), name)
+            if spelling not in scores and spelling not in renamed:
+                renamed[spelling] = renamed.pop(name)
+    return renamed

@@ -1,0 +1,150 @@
+"""The tables of a report: the summary, the comparison of systems, and the trials at the ends."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .comparison import MAX_SYSTEMS, Pair
+from .data import Data
+from .evaluation import Evaluation
+from .systems import EvaluatedSystem, ScoredSystem
+from .text import interval
+
+EXTREMES = 10  # trials in a list of the most mistaken, the lowest or the highest
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table of the page; its cells are text as it is to be read, its data the same numbers in full precision."""
+
+    title: str
+    caption: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    data: Data | None = None
+
+
+def evaluation_summary(systems: Sequence[EvaluatedSystem], threshold: float | None) -> Table:
+    """The figures of each system and its errors at the threshold, a row for each."""
+    figures = [_figures(system) for system in systems]
+    rule = "the EER threshold" if threshold is None else f"{threshold:.6g}"
+    return Table(
+        title="Summary",
+        caption=" ".join([f"A trial is judged bona fide when its score is above {rule}.", *_sources(systems[0].evaluation)]),
+        columns=["system", *figures[0]],
+        rows=[(system.name, *cells.values()) for system, cells in zip(systems, figures, strict=True)],
+    )
+
+
+def comparison(systems: Sequence[EvaluatedSystem], pairs: Sequence[Pair]) -> Table:
+    """The difference of the equal error rates of each pair, a row for each."""
+    rows = [(systems[pair.first].name, systems[pair.second].name, pair.comparison) for pair in pairs]
+    caption = (
+        "The first system of a pair has the higher EER, by the difference; drawn again, the trials would give a difference "
+        "in the interval 19 times out of 20, and where the p-value is above 0.05 they could well turn the order round."
+    )
+    if len(systems) > MAX_SYSTEMS:
+        caption += f" Each of the {len(systems)} systems is compared with the best one only."
+    return Table(
+        title="Paired comparison",
+        caption=caption,
+        columns=("system", "compared with", "difference of the EER (points)", "95 % interval", "p-value"),
+        rows=[
+            (first, second, f"{100 * result.difference:.2f}", interval((result.low, result.high)), f"{result.p_value:.2g}")
+            for first, second, result in rows
+        ],
+        data=Data(
+            "comparison",
+            ("system", "compared with", "difference of the EER", "low", "high", "p-value"),
+            [(first, second, result.difference, result.low, result.high, result.p_value) for first, second, result in rows],
+        ),
+    )
+
+
+def most_mistaken(systems: Sequence[EvaluatedSystem]) -> Iterator[Table]:
+    """For each system and class the trials on the wrong side of the threshold that are farthest from it."""
+    for system in systems:
+        scored = system.evaluation.scored
+        ids = [trial.id for trial in scored.trials]
+        rejected = np.flatnonzero(scored.is_bonafide & (scored.scores <= system.threshold))
+        accepted = np.flatnonzero(~scored.is_bonafide & (scored.scores > system.threshold))
+        for label, verdict, wrong, n_trials, sign in (
+            ("bona fide", "spoof", rejected, scored.bonafide.size, 1),
+            ("spoof", "bona fide", accepted, scored.spoof.size, -1),
+        ):
+            worst = wrong[np.argsort(sign * scored.scores[wrong], kind="stable")][:EXTREMES]
+            shown = f"; the {len(worst)} most mistaken" if len(worst) < len(wrong) else ""
+            yield Table(
+                title=f"{system.name}: {label} judged {verdict}",
+                caption=f"{len(wrong):,} of {n_trials:,} trials{shown}.",
+                columns=("trial", "score"),
+                rows=_listed(ids, scored.scores, worst),
+            )
+
+
+def score_summary(systems: Sequence[ScoredSystem], threshold: float | None) -> Table:
+    """Counts, the range of the scores and the verdicts at the threshold, a row for each system."""
+    rows = []
+    for system in systems:
+        low, median, high = np.quantile(system.scores, (0, 0.5, 1))
+        row = [system.name, f"{system.scores.size:,}", *(f"{score:.6g}" for score in (low, median, high))]
+        if threshold is not None:
+            n_bonafide = int((system.scores > threshold).sum())
+            row += [f"{n_bonafide:,}", f"{system.scores.size - n_bonafide:,}"]
+        rows.append(row)
+    columns = ["system", "trials", "lowest score", "median", "highest score"]
+    caption = "No threshold is given, and so there are no verdicts."
+    if threshold is not None:
+        columns += ["judged bona fide", "judged spoof"]
+        caption = f"A trial is judged bona fide when its score is above {threshold:.6g}."
+    return Table("Summary", caption, columns, rows)
+
+
+def extremes(systems: Sequence[ScoredSystem]) -> Iterator[Table]:
+    """For each system the trials with the highest and with the lowest scores."""
+    for system in systems:
+        for title, sign in (("most bona fide", -1), ("most spoof", 1)):
+            chosen = np.argsort(sign * system.scores, kind="stable")[:EXTREMES]
+            yield Table(
+                title=f"{system.name}: {title}",
+                caption=f"The {len(chosen)} {'highest' if sign < 0 else 'lowest'} scores.",
+                columns=("trial", "score"),
+                rows=_listed(system.ids, system.scores, chosen),
+            )
+
+
+def _figures(system: EvaluatedSystem) -> dict[str, str]:
+    """The cells of one system by their columns."""
+    evaluation, scored = system.evaluation, system.evaluation.scored
+    figures = {"EER (%)": f"{100 * evaluation.eer:.2f}"}
+    if evaluation.eer_ci:
+        figures["95 % interval"] = interval(evaluation.eer_ci)
+    figures["EER threshold"] = f"{evaluation.eer_threshold:.6g}"
+    if evaluation.asv_source:
+        figures["min t-DCF"] = _cost(evaluation.min_tdcf)
+        figures["min t-DCF (2019)"] = _cost(evaluation.min_tdcf_2019)
+    figures["minDCF"] = _cost(evaluation.min_dcf)
+    rejected, accepted = int((scored.bonafide <= system.threshold).sum()), int((scored.spoof > system.threshold).sum())
+    figures["bona fide judged spoof"] = f"{rejected:,} ({100 * rejected / scored.bonafide.size:.2f} %)"
+    figures["spoof judged bona fide"] = f"{accepted:,} ({100 * accepted / scored.spoof.size:.2f} %)"
+    return figures
+
+
+def _cost(cost: float | None) -> str:
+    return "not defined" if cost is None else f"{cost:.4f}"
+
+
+def _sources(evaluation: Evaluation) -> Iterator[str]:
+    """What the intervals and costs rest on, the same for all systems."""
+    if evaluation.eer_ci:
+        drawn = "whole speakers" if evaluation.bootstrap.by_speaker else "trials within each class"
+        yield f"95 % intervals of the EER from {evaluation.bootstrap.n_samples:,} resamples of {drawn}."
+    if evaluation.asv_source:
+        yield f"The min t-DCF is in the form of 2021 and in that of 2019; ASV: {evaluation.asv_source}."
+    yield "The minDCF has the costs of ASVspoof 5."
+
+
+def _listed(ids: Sequence[str], scores: np.ndarray, chosen: np.ndarray) -> list[tuple[str, str]]:
+    """The id and score of the chosen trials as cells of a table."""
+    return [(ids[index], f"{scores[index]:.6g}") for index in chosen]

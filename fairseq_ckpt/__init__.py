@@ -1,4 +1,4 @@
-"""Reads, checks and makes checkpoints of the published layouts."""
+"""Reads, checks, converts and makes checkpoints of the published layouts."""
 
 from .errors import CheckpointError
 

@@ -1,26 +1,44 @@
-"""`python -m fairseq_ckpt`: make checkpoints."""
+"""`python -m fairseq_ckpt`: inspect, convert, verify, average, download and make checkpoints."""
 
 import argparse
 import sys
 from collections.abc import Sequence
 
-from fairseq_ckpt.presets import PRESETS
+from fairseq_ckpt.cli import average, convert, download, inspect, make_random, verify
+from fairseq_ckpt.errors import CheckpointError
+
+COMMANDS = {
+    "inspect": inspect,
+    "convert": convert,
+    "verify": verify,
+    "average": average,
+    "download": download,
+    "make-random": make_random,
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Run one subcommand: 0 on success, 1 on a problem with a checkpoint, told in one line; exits 2 on wrong usage."""
     parser = argparse.ArgumentParser(prog="python -m fairseq_ckpt", description="Checkpoints of XLS-R and its detectors.")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    make = commands.add_parser("make-random", help="write a random checkpoint in the layout of xlsr2_300m.pt")
-    make.add_argument("output", metavar="OUT", help="the file to write")
-    make.add_argument("--preset", choices=PRESETS, default="tiny", help="tiny: 4 layers of 48 features; 300m: the true size")
-    make.add_argument("--seed", type=int, default=1, help="of the random weights (default: %(default)s)")
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, command in COMMANDS.items():
+        command.add_arguments(subparsers.add_parser(name, help=command.HELP, description=f"{command.HELP}."))
     args = parser.parse_args(argv)
-
-    from fairseq_ckpt import random  # slow to import: it brings fairseq
-
-    n_parameters = random.make_random(PRESETS[args.preset], args.output, args.seed)
-    print(f"{args.output}: {n_parameters:,} random parameters; useful for tests, knows nothing about speech")
-    return 0
+    try:
+        return COMMANDS[args.command].run(args)
+    except argparse.ArgumentError as error:
+        subparsers.choices[args.command].error(str(error))
+    except CheckpointError as error:
+        problem = str(error)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        problem = f"{error.filename}: {error.strerror}"
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    print(f"error: {problem}", file=sys.stderr)
+    return 1
 
 
 if __name__ == "__main__":

@@ -24,6 +24,8 @@ XLSR_300M = {
     "encoder_layerdrop": 0.0,
     "feature_grad_mult": 1.0,
 }
+# The task of pre-training, as far as it says what the network heard.
+PRETRAINING_TASK = {"_name": "audio_pretraining", "data": "", "sample_rate": 16_000, "normalize": True}
 # The same kind of network, small enough to train on a CPU in a minute or two; as many frames per second.
 TINY = XLSR_300M | {
     "conv_feature_layers": "[(32, 10, 5)] + [(32, 3, 2)] * 4 + [(32, 2, 2)] * 2",

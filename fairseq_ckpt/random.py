@@ -5,20 +5,12 @@ from typing import Any
 
 import torch
 
-from protocols.atomic import replacing
-
 from .backbone import build_backbone
+from .presets import PRETRAINING_TASK
+from .writing import fairseq_dictionary, write_pickled
 
 # The real file's task section has settings that fairseq 0.12 does not know; a reader must not mind them.
-TASK = {
-    "_name": "audio_pretraining",
-    "data": "",
-    "sample_rate": 16_000,
-    "normalize": True,
-    "eval_wer": False,
-    "multiple_train_files": False,
-}
-
+UNKNOWN_SETTINGS = {"eval_wer": False, "multiple_train_files": False}
 SPEECH_LEVEL = 0.05  # RMS of speech at -26 dB below full scale
 
 
@@ -30,15 +22,6 @@ def make_random(config: dict[str, Any], path: str | Path, seed: int = 1) -> int:
     # XLS-R learnt from waveforms of unit variance, detectors feed it raw ones. A trained front-end copes; a random one hears
     # little but its own biases, and a small network trains badly on that.
     model.feature_extractor.conv_layers[0][0].bias.data *= SPEECH_LEVEL
-    checkpoint = {
-        "args": None,
-        "cfg": {"_name": None, "model": config, "task": TASK},
-        "model": model.state_dict(),
-        "optimizer_history": [
-            {"criterion_name": "Wav2vecCriterion", "optimizer_name": "FairseqAdam", "lr_scheduler_state": {}, "num_updates": 0}
-        ],  # fairseq's own reader looks at the last entry
-        "extra_state": {},
-    }
-    with replacing(path) as temporary:
-        torch.save(checkpoint, temporary)
+    config = {"_name": None, "model": config, "task": PRETRAINING_TASK | UNKNOWN_SETTINGS}
+    write_pickled(fairseq_dictionary(config, model.state_dict()), path)
     return sum(parameter.numel() for parameter in model.parameters())

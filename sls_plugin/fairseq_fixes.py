@@ -1,27 +1,78 @@
 """Repairs of fairseq's behaviour that no option of it offers."""
 
+import functools
 import os
 import shutil
 import sys
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
+from fairseq import checkpoint_utils
+from fairseq.criterions import CRITERION_REGISTRY
+from fairseq.dataclass.utils import overwrite_args_by_name
 from fairseq.file_io import PathManager
+from fairseq.models import ARCH_MODEL_REGISTRY
+from fairseq.tasks import FairseqTask
+from omegaconf import DictConfig, OmegaConf
+from torch import nn
 from torch.multiprocessing import ProcessRaisedException
 
 from fairseq_ckpt import CheckpointError
-from fairseq_ckpt.detector import read_detector
+from fairseq_ckpt.detector import read_detector, read_for_fairseq
+from fairseq_ckpt.errors import first_misfit
 from protocols import DataError
 from protocols.atomic import replacing
 
+CHECKPOINT_OPTIONS = ("--path", "--finetune-from-model", "--restore-file")
+fairseqs_load_models = checkpoint_utils.load_model_ensemble_and_task
 TOLD = (DataError, CheckpointError)  # problems that are told in one line
 
 
 def repair() -> None:
-    """Let fairseq copy checkpoints whole or not at all, tell problems in one line, and validate without a batch size."""
+    """Let fairseq read every checkpoint safely, copy them whole or not at all, tell problems in one line, and validate
+    without a batch size.
+    """
+    checkpoint_utils.load_checkpoint_to_cpu = _load_checkpoint
+    checkpoint_utils.load_model_ensemble_and_task = _load_models
     PathManager.copy = staticmethod(_copy)
     sys.excepthook = _excepthook
     _give_validation_a_batch_size()
+
+
+def _load_checkpoint(path: str, arg_overrides: dict[str, Any] | None = None, load_on_all_ranks: bool = False) -> dict[str, Any]:
+    """fairseq's own reader refuses old checkpoints on PyTorch 2.6 and later; --path, --finetune-from-model and
+    --restore-file take these, and the original authors' detectors, through this project's.
+    """
+    state = read_for_fairseq(path)
+    if state.get("args") is not None:
+        vars(state["args"]).update(arg_overrides or {})
+    if state.get("cfg") is not None:
+        state["cfg"] = OmegaConf.create(state["cfg"], flags={"allow_objects": True})
+        overwrite_args_by_name(state["cfg"], arg_overrides or {})
+    return checkpoint_utils._upgrade_state_dict(state)
+
+
+@functools.wraps(fairseqs_load_models)
+def _load_models(
+    filenames: list[str],
+    arg_overrides: dict[str, Any] | None = None,
+    task: FairseqTask | None = None,
+    strict: bool = True,
+    suffix: str = "",
+    num_shards: int = 1,
+    state: dict[str, Any] | None = None,
+) -> tuple[list[nn.Module], DictConfig, FairseqTask]:
+    """fairseq builds whatever a checkpoint asks for, and many of its own models and criterions run settings as Python code.
+    Ours do not: only they are built.
+    """
+    for path in filenames:
+        config = (state or read_detector(path))["cfg"]
+        for section, registry in (("model", ARCH_MODEL_REGISTRY), ("criterion", CRITERION_REGISTRY)):
+            name = (config.get(section) or {}).get("_name")
+            if name is not None and not getattr(registry.get(name), "__module__", "").startswith("sls_plugin."):
+                raise CheckpointError(f"{path}: asks for a {section} that is not this project's ({name}): do not trust this file")
+    return fairseqs_load_models(filenames, arg_overrides, task, strict, suffix, num_shards, state)
 
 
 def _copy(src_path: str, dst_path: str, overwrite: bool = False) -> str:
@@ -34,7 +85,7 @@ def _copy(src_path: str, dst_path: str, overwrite: bool = False) -> str:
 
 
 def _excepthook(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
-    message = _told(error) or _wrong_checkpoint()
+    message = _told(error)
     if message:
         print(f"error: {message}", file=sys.stderr)
     else:
@@ -48,18 +99,18 @@ def _told(error: BaseException) -> str:
         name = f"{known.__module__}.{known.__qualname__}: "
         if isinstance(error, known) or (isinstance(error, ProcessRaisedException) and last.startswith(name)):
             return last.removeprefix(name)
-    return ""
+    return _misfit(error)
 
 
-def _wrong_checkpoint() -> str:
-    """Why a file after --path cannot be scored, if that is what a command of fairseq failed on; else nothing."""
-    if "--path" in sys.argv[:-1]:
-        try:
-            for path in sys.argv[sys.argv.index("--path") + 1].split(os.pathsep):  # an ensemble has several
-                read_detector(path)
-        except CheckpointError as error:
-            return str(error)
-    return ""
+def _misfit(error: BaseException | None) -> str:
+    """That a checkpoint's tensors are not the model's, also where fairseq raised an error of its own upon it; else nothing."""
+    while error is not None and not str(error).startswith("Error(s) in loading state_dict"):
+        error = error.__context__
+    options = [option for option in CHECKPOINT_OPTIONS if option in sys.argv[:-1]]
+    if error is None or not options:
+        return ""
+    path = sys.argv[sys.argv.index(options[0]) + 1]
+    return f"{path}: its tensors are not those of the model ({first_misfit(error)}): name another file, or its own --arch"
 
 
 def _give_validation_a_batch_size() -> None:

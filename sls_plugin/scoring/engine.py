@@ -7,22 +7,29 @@ from pathlib import Path
 import torch
 from fairseq import checkpoint_utils
 from omegaconf import OmegaConf
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 import sls_plugin.tasks  # noqa: F401  (registers the models)
+from fairseq_ckpt import CheckpointError
 from fairseq_ckpt.detector import read_detector
+from fairseq_ckpt.errors import first_misfit
 from protocols import DataError, Trial
 from sls_plugin.data.trial_dataset import Segment, TrialDataset
 from sls_plugin.scoring.generator import score_batch
 
 
 def load_detector(path: str | Path) -> tuple[nn.Module, Segment]:
-    """The model of a checkpoint that training wrote, and the part of an utterance that it takes."""
+    """The model of a checkpoint that training or the original authors wrote, and the part of an utterance that it takes."""
     checkpoint = read_detector(path)
     config = OmegaConf.create(checkpoint["cfg"])
     detector = {"cfg": config, "model": checkpoint["model"]}
-    (model,), _, _ = checkpoint_utils.load_model_ensemble_and_task([str(path)], state=detector)
+    try:
+        (model,), _, _ = checkpoint_utils.load_model_ensemble_and_task([str(path)], state=detector)
+    except RuntimeError as error:
+        raise CheckpointError(
+            f"{path}: its tensors do not fit its configuration ({first_misfit(error)}): name another file"
+        ) from None
     return model, Segment(config.task.max_samples, "start", str(config.task.padding))
 
 
@@ -55,6 +62,14 @@ class ScoringEngine:
 
     def scores(self, trials: Sequence[Trial]) -> Iterator[tuple[str, float]]:
         """Ids and scores of trials, in their order; audio paths hold from the current folder."""
+        for batch, source in self.batches(trials):
+            for trial, score in zip(batch, score_batch(self.model, source, self.llr).tolist(), strict=True):
+                if math.isnan(score):
+                    raise DataError(f"{trial.audio}: trial {trial.id}: the model's score is NaN: try --dtype float32")
+                yield trial.id, score
+
+    def batches(self, trials: Sequence[Trial]) -> Iterator[tuple[list[Trial], Tensor]]:
+        """Trials that can be read, a batch at a time, and their waveforms (B x samples) on the device."""
         dataset = TrialDataset(trials, Path(), self.segment, skip_broken=True)
         for batch in DataLoader(dataset, self.batch_size, collate_fn=dataset.collater, num_workers=self.num_workers):
             for name, reason in batch["broken"]:
@@ -63,9 +78,4 @@ class ScoringEngine:
                 self.broken[name] = reason
             if not batch["nsentences"]:
                 continue
-            source = batch["net_input"]["source"].to(self.device)
-            for index, score in zip(batch["id"].tolist(), score_batch(self.model, source, self.llr).tolist(), strict=True):
-                trial = trials[index]
-                if math.isnan(score):
-                    raise DataError(f"{trial.audio}: trial {trial.id}: the model's score is NaN: try --dtype float32")
-                yield trial.id, score
+            yield [trials[index] for index in batch["id"].tolist()], batch["net_input"]["source"].to(self.device)

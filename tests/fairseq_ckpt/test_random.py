@@ -1,8 +1,9 @@
 """Random checkpoints: the published layout, names and sizes; the same seed, the same file; never half a file."""
 
+import errno
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from fairseq.models.wav2vec import Wav2Vec2Config, Wav2Vec2Model
 from fairseq.tasks.audio_pretraining import AudioPretrainingConfig
 from omegaconf import OmegaConf
 
+from fairseq_ckpt import CheckpointError
 from fairseq_ckpt import __main__ as command
 from fairseq_ckpt.presets import PRESETS, TINY
 from fairseq_ckpt.random import make_random
@@ -35,7 +37,8 @@ def test_its_task_has_settings_that_this_fairseq_does_not_know(tiny_checkpoint: 
 
 
 def test_fairseq_itself_reads_it(tiny_checkpoint: Path) -> None:
-    (model,), _, _ = load_model_ensemble_and_task([str(tiny_checkpoint)])
+    load = getattr(load_model_ensemble_and_task, "__wrapped__", load_model_ensemble_and_task)  # without the plugin's repairs
+    (model,), _, _ = load([str(tiny_checkpoint)])
     assert isinstance(model, Wav2Vec2Model)
     written = read(tiny_checkpoint)["model"]
     assert all(torch.equal(tensor, written[name]) for name, tensor in model.state_dict().items())
@@ -91,12 +94,12 @@ def test_a_failure_leaves_the_old_file_whole_and_no_other(tmp_path: Path, monkey
     path = tmp_path / "tiny.pt"
     path.write_bytes(b"old")
 
-    def write_half(checkpoint: dict[str, Any], target: Path) -> None:
-        Path(target).write_bytes(b"half")
-        raise OSError("no space left on device")
+    def write_half(checkpoint: dict[str, Any], target: BinaryIO) -> None:
+        target.write(b"half")
+        raise OSError(errno.ENOSPC, "no space left on device")
 
     monkeypatch.setattr(torch, "save", write_half)
-    with pytest.raises(OSError, match="no space left"):
+    with pytest.raises(CheckpointError, match=r"tiny\.pt: not written \(No space left on device\)"):
         make_random(TINY, path)
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
@@ -110,7 +113,6 @@ def test_the_command_writes_a_preset(tiny_checkpoint: Path, tmp_path: Path, caps
     assert read(path)["model"].keys() == read(tiny_checkpoint)["model"].keys()
 
 
-def test_the_command_offers_every_preset(tmp_path: Path) -> None:
-    assert set(command.PRESETS) == set(PRESETS)
+def test_the_command_offers_presets_only(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match="2"):
         command.main(["make-random", "--preset", "huge", str(tmp_path / "huge.pt")])

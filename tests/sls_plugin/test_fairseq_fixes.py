@@ -6,7 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from fairseq.file_io import PathManager
+from torch import nn
 
 from fairseq_ckpt import CheckpointError
 from protocols import DataError
@@ -115,6 +117,28 @@ def test_a_problem_with_data_or_a_checkpoint(kind: type[Exception], capsys: pyte
     error = kind("a.flac: truncated: copy it again")
     sys.excepthook(kind, error, None)
     assert capsys.readouterr().err == "error: a.flac: truncated: copy it again\n"
+
+
+@pytest.mark.usefixtures("one_line")
+@pytest.mark.parametrize("option", ["--path", "--finetune-from-model", "--restore-file"])
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_checkpoint_of_another_model(
+    option: str, wrapped: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also inside the error of its own that fairseq's trainer raises."""
+    monkeypatch.setattr(sys, "argv", ["fairseq-train", "DATA", option, "other.pt", "--cpu"])
+    try:
+        try:
+            nn.Linear(2, 3).load_state_dict({"weight": torch.zeros(2, 2), "bias": torch.zeros(3)})
+        except RuntimeError:
+            if wrapped:
+                raise Exception("Cannot load model parameters from checkpoint other.pt")  # noqa: B904  (as fairseq does)
+            raise
+    except Exception as error:
+        sys.excepthook(type(error), error, error.__traceback__)
+    printed = capsys.readouterr().err
+    assert printed.startswith("error: other.pt: its tensors are not those of the model (size mismatch for weight")
+    assert printed.count("\n") == 1
 
 
 @pytest.mark.usefixtures("one_line")

@@ -1,0 +1,1 @@
+"""The commands of `python -m fairseq_ckpt`, one file each."""

@@ -1,0 +1,25 @@
+"""`fairseq_ckpt download`: fetch a public checkpoint."""
+
+import argparse
+
+from fairseq_ckpt.published import PUBLISHED
+
+HELP = "fetch a public checkpoint; goes on where it broke off, and checks what arrived"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = "names:\n" + "\n".join(f"  {name:20} {file.title}" for name, file in PUBLISHED.items())
+    parser.add_argument("name", metavar="NAME", choices=PUBLISHED, help="one of the names below")
+    parser.add_argument("output", metavar="OUT", nargs="?", help="file to write (default: the published name, here)")
+
+
+def run(args: argparse.Namespace) -> int:
+    from fairseq_ckpt.downloading import download  # slow to import: it brings torch
+
+    file = PUBLISHED[args.name]
+    output = args.output or file.file_name
+    download(file, output)
+    checked = "its SHA-256 is right" if file.sha256 else "no published hash to compare with: run `verify` on it"
+    print(f"{output}: {file.title}; {checked}")
+    return 0

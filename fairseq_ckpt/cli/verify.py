@@ -1,0 +1,27 @@
+"""`fairseq_ckpt verify`: whether a checkpoint is whole."""
+
+import argparse
+import re
+
+HELP = "check that a checkpoint is complete, finite and of the right shapes; name tensors that were never trained"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", help="checkpoint of any known layout")
+    parser.add_argument("--sha256", metavar="HEX", help="the hash that the file must have")
+
+
+def run(args: argparse.Namespace) -> int:
+    if args.sha256 is not None and not re.fullmatch(r"[0-9a-fA-F]{64}", args.sha256):
+        raise argparse.ArgumentError(None, "--sha256: give 64 hexadecimal digits")
+    from fairseq_ckpt.verification import verify  # slow to import: it brings torch
+
+    verdict = verify(args.file, args.sha256)
+    checkpoint = verdict.checkpoint
+    for peculiarity, names in verdict.notes.items():
+        print(f"{checkpoint.path}: {peculiarity}: {', '.join(names)}")
+    for problem in verdict.problems:
+        print(f"{checkpoint.path}: {problem}")
+    outcome = f"{len(verdict.problems):,} problems" if verdict.problems else "complete, finite, as its layout wants it"
+    print(f"{checkpoint.path}: {checkpoint.layout.name}, {outcome}; tensors' SHA-256 {verdict.tensors_sha256}")
+    return 1 if verdict.problems else 0

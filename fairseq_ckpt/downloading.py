@@ -1,0 +1,89 @@
+"""Large files over HTTP: resumed where they broke off, checked, and put in place whole or not at all."""
+
+import http.client
+import os
+import re
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from tqdm import tqdm
+
+from .errors import CheckpointError
+from .fingerprint import BLOCK, file_sha256
+from .published import Published
+from .reading import is_web_page
+
+PATIENCE = 60  # seconds without a byte
+
+
+def download(file: Published, output: str | Path) -> None:
+    """Fetch a published file to `output`; what arrived before a failure waits in `output`.part for the next call.
+
+    Raises CheckpointError when the server cannot be reached, breaks off, or sends something else.
+    """
+    output = Path(output)
+    if output.exists():
+        raise CheckpointError(f"{output}: exists already: remove it, or name another file")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    partial = output.with_name(f"{output.name}.part")
+    n_there = partial.stat().st_size if partial.exists() else 0
+    if n_there != file.n_bytes:  # otherwise it broke off between the last byte and the checks
+        try:
+            _fetch(file.url, partial, n_there)
+        except (OSError, http.client.HTTPException) as error:
+            raise CheckpointError(_failure(file.url, output, partial, error)) from None
+    _check(file, partial)
+    os.replace(partial, output)
+
+
+def _fetch(url: str, partial: Path, n_there: int) -> None:
+    """Append to `partial` what it lacks, or begin anew where the server does not continue."""
+    request = urllib.request.Request(url, headers={"User-Agent": "fairseq_ckpt", "Range": f"bytes={n_there}-"})
+    with urllib.request.urlopen(request, timeout=PATIENCE) as response:
+        if response.headers.get_content_type() == "text/html":
+            raise CheckpointError(f"{url}: the server sent a web page, not the file: open the link in a browser")
+        continued = response.status == http.client.PARTIAL_CONTENT
+        n_there = n_there if continued else 0
+        n_left = response.headers.get("Content-Length")
+        n_bytes = n_there + int(n_left) if n_left else None
+        with (
+            open(partial, "ab" if continued else "wb") as file,
+            tqdm(total=n_bytes, initial=n_there, unit="B", unit_scale=True, disable=not sys.stderr.isatty()) as progress,
+        ):
+            while block := response.read(BLOCK):
+                file.write(block)
+                progress.update(len(block))
+    n_there = partial.stat().st_size
+    if n_bytes is not None and n_there < n_bytes:
+        raise http.client.IncompleteRead(b"", n_bytes - n_there)
+
+
+def _failure(url: str, output: Path, partial: Path, error: Exception) -> str:
+    host = re.sub(r"^\w+://([^/]+).*", r"\1", url)
+    if isinstance(error, urllib.error.HTTPError) and error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE:
+        partial.unlink()
+        return f"{partial}: longer than the file on the server, and removed: give the same command again"
+    if isinstance(error, urllib.error.HTTPError):
+        return f"{url}: the server answered {error.code} {error.reason}: look whether the file has moved"
+    if isinstance(error, urllib.error.URLError):
+        return f"{host} cannot be reached ({error.reason}): check the network, or fetch {url} elsewhere and copy it to {output}"
+    n_there = partial.stat().st_size if partial.exists() else 0
+    reason = getattr(error, "strerror", None) or "the connection broke off"
+    return f"{output}: {reason} after {n_there:,} bytes: give the same command again to go on from there"
+
+
+def _check(file: Published, partial: Path) -> None:
+    """Remove what is not the published file: going on from there could not mend it."""
+    n_bytes = partial.stat().st_size
+    if is_web_page(partial):
+        problem = "the server sent a web page, not the file: open the link in a browser"
+    elif file.n_bytes is not None and n_bytes != file.n_bytes:
+        problem = f"{n_bytes:,} bytes arrived, the published file has {file.n_bytes:,}: try again later"
+    elif file.sha256 is not None and file_sha256(partial) != file.sha256:
+        problem = "what arrived has another SHA-256 than the published file: try again later, and do not use it"
+    else:
+        return
+    partial.unlink()
+    raise CheckpointError(f"{file.url}: {problem}")

@@ -1,0 +1,77 @@
+"""Is a checkpoint whole, and has every part of it been trained?"""
+
+import re
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from .checkpoint import Checkpoint, examine
+from .errors import CheckpointError
+from .fingerprint import file_sha256, tensors_sha256
+
+BATCH_NORM = (".running_mean", ".running_var", ".num_batches_tracked")
+LAST_PART = r"\.(weight|bias|running_mean|running_var|num_batches_tracked)$"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is wrong with a checkpoint, and what is worth knowing; tensors by name."""
+
+    checkpoint: Checkpoint
+    problems: list[str]
+    notes: dict[str, list[str]]  # tensors, or the layers that they belong to, by what is peculiar about them
+    tensors_sha256: str
+
+
+def verify(path: str | Path, sha256: str | None = None) -> Verdict:
+    """Look at every byte and every value; raises CheckpointError when the file cannot be read at all."""
+    checkpoint = examine(path)
+    problems = list(_damage(checkpoint.path, sha256))
+    problems += [f"not as in layout {checkpoint.layout.name}: {difference}" for difference in checkpoint.comparison.differences]
+    notes: dict[str, list[str]] = {}
+    for name, tensor in checkpoint.tensors.items():
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            problems.append(f"{name} has {int((~torch.isfinite(tensor)).sum()):,} values that are NaN or infinite")
+        if re.match(checkpoint.layout.unused, name):
+            peculiarity = f"never trained, as {checkpoint.layout.name} does not use it"
+        else:
+            peculiarity = _sign_of_no_training(name, tensor, checkpoint.tensors)
+        if peculiarity:
+            layer = re.sub(LAST_PART, "", name)
+            notes.setdefault(peculiarity, [])
+            notes[peculiarity] += [layer] * (layer not in notes[peculiarity])
+    return Verdict(checkpoint, problems, notes, tensors_sha256(checkpoint.tensors))
+
+
+def _damage(path: Path, sha256: str | None) -> Iterator[str]:
+    if sha256 is not None and file_sha256(path) != sha256.lower():
+        yield "its SHA-256 is another one: fetch the file again"
+    if zipfile.is_zipfile(path):
+        try:
+            with zipfile.ZipFile(path) as archive:
+                broken = archive.testzip()
+        except (zipfile.BadZipFile, OSError) as error:
+            raise CheckpointError(f"{path}: a damaged archive ({error}): fetch it again") from None
+        if broken is not None:
+            yield f"{broken} in the archive is damaged: fetch the file again"
+
+
+def _sign_of_no_training(name: str, tensor: torch.Tensor, tensors: dict[str, torch.Tensor]) -> str:
+    """Why a tensor looks dead, or as it was before any training; nothing if it does not."""
+    if name.endswith(".num_batches_tracked"):
+        return "" if tensor else "never saw a batch in training"
+    if name.endswith(BATCH_NORM) or tensor.numel() < 2:
+        return ""
+    if tensor.dim() > 1 and (tensor == tensor.flatten()[0]).all():
+        return "dead: all its values are the same"
+    if tensor.dim() == 1 and name.endswith(".weight") and (tensor == 1).all() and _is_zero(tensors, name):
+        return "as it was before training: weights 1, biases 0"
+    return ""
+
+
+def _is_zero(tensors: dict[str, torch.Tensor], weight: str) -> bool:
+    bias = tensors.get(f"{weight.removesuffix('.weight')}.bias")
+    return bias is not None and not bias.any()

@@ -1,0 +1,73 @@
+"""Checkpoint files, there whole or not at all."""
+
+import json
+import os
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import save_file
+
+from protocols.atomic import replacing
+
+from .errors import CheckpointError
+
+
+def fairseq_dictionary(config: dict[str, Any], tensors: dict[str, torch.Tensor]) -> dict[str, Any]:
+    """What fairseq's own reader expects of a checkpoint that has not been trained yet."""
+    history = {"criterion_name": "", "optimizer_name": "", "lr_scheduler_state": {}, "num_updates": 0}
+    start = {"train_iterator": {"epoch": 1, "iterations_in_epoch": 0, "version": 2}}
+    return {"args": None, "cfg": config, "model": tensors, "optimizer_history": [history], "extra_state": start}
+
+
+def write_pickled(content: dict[str, Any], path: str | Path) -> None:
+    """A PyTorch file; raises CheckpointError, and leaves an old file as it was, when it cannot be written."""
+
+    def write(temporary: Path) -> None:
+        with open(temporary, "wb") as file:  # Python's own file tells why a write failed, PyTorch's does not
+            torch.save(content, file)
+
+    _write(path, write)
+
+
+def write_safetensors(tensors: dict[str, torch.Tensor], path: str | Path, config: dict[str, Any] | None = None) -> None:
+    """A safetensors file, with `cfg` in its header where there is one; otherwise as above."""
+    metadata = {"format": "pt"} | ({} if config is None else {"cfg": json.dumps(config)})
+    contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
+
+    def write(temporary: Path) -> None:
+        temporary.touch()
+        mode = temporary.stat().st_mode  # as the user's umask wants it: safetensors makes files that nobody else may read
+        save_file(contiguous, temporary, metadata)
+        temporary.chmod(mode)
+
+    _write(path, write)
+
+
+def write_json(content: dict[str, Any], path: str | Path) -> None:
+    _write(path, lambda temporary: temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8"))
+
+
+def _write(path: str | Path, write: Callable[[Path], object]) -> None:
+    if Path(path).is_dir():
+        raise CheckpointError(f"{path}: a folder: name a file")
+    try:
+        with replacing(path) as temporary:
+            write(temporary)
+    except (OSError, RuntimeError, SafetensorError) as error:
+        raise CheckpointError(
+            f"{path}: not written ({_reason(error)}): free some space, or choose another folder; an old file is unharmed"
+        ) from None
+
+
+def _reason(error: BaseException) -> str:
+    """Why a file was not written; PyTorch raises an error of its own on top of the system's."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno:
+            return os.strerror(cause.errno)
+        cause = cause.__context__
+    return textwrap.shorten(str(error), 100)

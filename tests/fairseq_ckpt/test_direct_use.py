@@ -1,0 +1,208 @@
+"""Originals, given as they are to `sls score` and to fairseq's commands: the scores are those of the reference."""
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from commands import PLUGIN, fairseq
+from fairseq import checkpoint_utils
+from fairseq.models import MODEL_DATACLASS_REGISTRY, MODEL_REGISTRY
+from made_checkpoints import NARROW, TINY, aasist_tensors, reference_sls, write_original_sls
+from omegaconf import OmegaConf
+
+from fairseq_ckpt import CheckpointError
+from fairseq_ckpt.detector import read_detector
+from fairseq_ckpt.writing import write_pickled
+from protocols import Trial, write_manifest
+from sls_plugin.__main__ import main
+from sls_plugin.fairseq_fixes import repair
+from sls_plugin.scoring.engine import load_detector
+from sls_plugin.scoring.score_file import read_scores
+
+N_SAMPLES = 3920  # of a clip for the small SLS: 12 frames
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Manifests of six trials, of clips that are shorter and longer than the model takes."""
+    folder = tmp_path_factory.mktemp("data")
+    rng = np.random.default_rng(3)
+    trials = []
+    for number in range(6):
+        samples = 0.1 * rng.standard_normal(2500 + 700 * number)
+        soundfile.write(folder / f"{number}.wav", samples, 16_000, subtype="FLOAT")
+        trials.append(Trial(str(number), f"{number}.wav", ("bonafide", "spoof")[number % 2], len(samples)))
+    for split in ("train", "dev", "eval"):
+        write_manifest(folder / f"{split}.tsv", trials)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def expected(data: Path) -> dict[str, float]:
+    """log p(bona fide), by the reference, of the first samples of each clip, which is repeated when short."""
+    reference, scores = reference_sls(), {}
+    for number in range(6):
+        samples, _ = soundfile.read(data / f"{number}.wav", dtype="float32")
+        clip = torch.from_numpy(np.resize(samples, N_SAMPLES))
+        with torch.no_grad():
+            scores[str(number)] = reference(clip.unsqueeze(0))[0, 1].item()
+    return scores
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("original") / "epoch_2.pth"
+    write_original_sls(path)
+    return path
+
+
+def test_sls_score(original: Path, data: Path, expected: dict[str, float], tmp_path: Path) -> None:
+    output = tmp_path / "scores.txt"
+    assert main(["score", str(original), str(data / "eval.tsv"), "--output", str(output), "--num-workers", "0"]) == 0
+    assert read_scores(output) == pytest.approx(expected, abs=1e-5)
+
+
+def test_24_layers(tmp_path: Path) -> None:
+    """A checkpoint of this project with as many layers as XLS-R 300M has, in small."""
+    config = TINY | {"encoder_layers": 24}
+    reference = reference_sls(config)
+    model = {"_name": "sls", "w2v_args": config, "max_samples": N_SAMPLES}
+    task = {"_name": "asvspoof", "data": "", "max_samples": N_SAMPLES, "padding": "tile", "seed": 1, "train_subset": "train"}
+    write_pickled({"cfg": {"task": task, "model": model}, "model": reference.state_dict()}, tmp_path / "checkpoint.pt")
+    detector, _ = load_detector(tmp_path / "checkpoint.pt")
+    waveforms = 0.1 * torch.randn(3, N_SAMPLES, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        torch.testing.assert_close(detector.eval()(waveforms), reference(waveforms), rtol=0, atol=1e-4)
+
+
+def test_fairseq_generate(original: Path, data: Path, expected: dict[str, float], tmp_path: Path) -> None:
+    fairseq(
+        "generate", str(data), *PLUGIN, "--path", str(original), "--cpu", "--gen-subset", "eval",
+        "--results-path", str(tmp_path), "--scoring", "eer",
+    )  # fmt: skip
+    assert read_scores(tmp_path / "scores-eval.txt") == pytest.approx(expected, abs=1e-5)
+
+
+def test_fairseq_train_goes_on_from_it(original: Path, data: Path, expected: dict[str, float], tmp_path: Path) -> None:
+    """With a learning rate of nothing the checkpoint after an epoch is the original."""
+    common = (
+        str(data), *PLUGIN, "--arch", "sls_xlsr_300m", "--w2v-path", str(backbone_of(original, tmp_path)),
+        "--max-samples", str(N_SAMPLES), "--criterion", "weighted_cross_entropy", "--optimizer", "l2_adam", "--lr", "0",
+        "--batch-size", "3", "--max-epoch", "1", "--disable-validation", "--cpu", "--freeze-backbone",
+    )  # fmt: skip
+    for option in ("--finetune-from-model", "--restore-file"):
+        fairseq("train", *common, "--save-dir", str(tmp_path / option), option, str(original))
+        written = torch.load(tmp_path / option / "checkpoint_last.pt")["model"]
+        before = {name.removeprefix("module."): tensor for name, tensor in torch.load(original).items()}
+        trained = {name for name in before if not torch.equal(written[name], before[name])}
+        assert trained == {"first_bn.running_mean", "first_bn.running_var", "first_bn.num_batches_tracked"}
+
+
+def backbone_of(original: Path, folder: Path) -> Path:
+    """A pre-trained checkpoint of the same sizes, with other weights: nothing of it may remain."""
+    config = read_detector(original)["cfg"]["model"]["w2v_args"]
+    tensors = {
+        name.removeprefix("module.ssl_model.model."): tensor + 1
+        for name, tensor in torch.load(original).items()
+        if "ssl_model" in name
+    }
+    write_pickled({"cfg": {"model": config}, "model": tensors}, folder / "backbone.pt")
+    return folder / "backbone.pt"
+
+
+def test_a_damaged_checkpoint_of_ours_is_told_in_one_line(
+    original: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number, change in enumerate(({"fc0.bias": None}, {"more": torch.zeros(1)}, {"fc0.bias": torch.zeros(2)})):
+        path = tmp_path / f"{number}.pt"
+        content = read_detector(original)
+        changed = {name: tensor for name, tensor in (content["model"] | change).items() if tensor is not None}
+        write_pickled(content | {"model": changed}, path)
+        assert main(["score", str(path), str(data / "eval.tsv"), "--output", str(tmp_path / "scores.txt")]) == 1
+        message = capsys.readouterr().err
+        assert message.startswith(f"sls score: error: {path}: its tensors do not fit its configuration (")
+        assert message.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["AASIST", "AASIST-L"])
+def test_published_weights_of_aasist(shared: Path, tmp_path: Path, name: str) -> None:
+    """The outputs of the original code for one second of a tone, repeated to its length."""
+    t = torch.arange(64_600) / 16_000
+    expected = {"AASIST": [0.7177984, -1.6101285], "AASIST-L": [4.6033263, -4.1949716]}[name]
+    model, segment = load_detector(shared / "data" / "weights" / f"{name}.pth")
+    with torch.no_grad():
+        logits = model.eval()(0.1 * torch.sin(2 * torch.pi * 440 * t).unsqueeze(0))[0]
+    np.testing.assert_allclose(logits, expected, rtol=0, atol=1e-3)
+    assert segment.n_samples == 64_600
+
+
+PLAIN_MODELS = {"aasist": {}, "rawgat_st": {"max_samples": 64_600}, "rawnet2": {}, "prosody_encoder": {}}
+XLSR_MODELS = {"xlsr_aasist": {}, "xlsr_mamba": {"mamba_features": 32, "mamba_layers": 4}}
+LENGTHS = {"xlsr_mamba": 66_800, "prosody_encoder": 64_000}
+
+
+@pytest.mark.parametrize("name", [*PLAIN_MODELS, *XLSR_MODELS])
+def test_every_other_original_gets_the_model_that_it_belongs_to(tmp_path: Path, name: str) -> None:
+    """Its tensors alone are in the file; sizes and settings follow from them."""
+    settings = PLAIN_MODELS | {model: {"w2v_args": NARROW} | sizes for model, sizes in XLSR_MODELS.items()}
+    cfg = OmegaConf.structured(MODEL_DATACLASS_REGISTRY[name])
+    for setting, value in settings[name].items():
+        cfg[setting] = value
+    torch.manual_seed(1)
+    model = MODEL_REGISTRY[name].build_model(cfg, None).eval()
+    torch.save(model.state_dict(), tmp_path / "original.pth")
+    loaded, segment = load_detector(tmp_path / "original.pth")
+    assert type(loaded) is type(model)
+    assert segment.n_samples == LENGTHS.get(name, 64_600)
+    waveform = 0.1 * torch.randn(1, segment.n_samples)
+    with torch.no_grad():
+        assert torch.equal(loaded.eval()(waveform), model(waveform))
+
+
+# fairseq's own reader
+
+
+@pytest.fixture
+def repaired(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("load_checkpoint_to_cpu", "load_model_ensemble_and_task"):
+        monkeypatch.setattr(checkpoint_utils, name, getattr(checkpoint_utils, name))  # put back after the test
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    repair()
+
+
+@pytest.mark.usefixtures("repaired")
+def test_fairseqs_own_reader_takes_old_checkpoints(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    content = torch.load(tiny_checkpoint)
+    old = {"args": argparse.Namespace(**(TINY | {"arch": "wav2vec2", "task": "audio_pretraining", "data": "/old"})), "cfg": None}
+    torch.save(content | old, tmp_path / "args.pt")
+    state = checkpoint_utils.load_checkpoint_to_cpu(str(tmp_path / "args.pt"), {"data": "/new"})
+    assert state["args"].data == state["cfg"].task.data == "/new"
+    torch.save(content | {"cfg": OmegaConf.create(content["cfg"])}, tmp_path / "containers.pt")
+    state = checkpoint_utils.load_checkpoint_to_cpu(str(tmp_path / "containers.pt"), {"normalize": False})
+    assert state["cfg"].task.normalize is False
+
+
+@pytest.mark.usefixtures("repaired")
+@pytest.mark.parametrize(
+    ("section", "settings"),
+    [
+        ("model", {"_name": "fconv", "encoder_layers": "open('{trace}', 'w')"}),
+        ("model", {"_name": "wav2vec2", "conv_feature_layers": "open('{trace}', 'w')"}),
+        ("model", {"_name": "nothing"}),
+        ("criterion", {"_name": "ctc", "wer_args": "open('{trace}', 'w')"}),
+    ],
+)
+def test_a_checkpoint_builds_nothing_that_runs_its_settings(tmp_path: Path, section: str, settings: dict) -> None:
+    path, trace = tmp_path / "a.pt", tmp_path / "trace"
+    torch.save(aasist_tensors(), path)
+    content = read_detector(path)
+    content["cfg"][section] = {name: value.format(trace=trace) for name, value in settings.items()}
+    write_pickled(content, path)
+    for load in (load_detector, lambda path: checkpoint_utils.load_model_ensemble([str(path)])):
+        with pytest.raises(CheckpointError, match=f"asks for a {section} that is not this project's .* do not trust this file"):
+            load(path)
+    assert not trace.exists()

@@ -1,0 +1,202 @@
+"""Downloads from a server on this machine: whole, resumed, or refused in one line; never a wrong file in place."""
+
+import hashlib
+import http.server
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from fairseq_ckpt import CheckpointError
+from fairseq_ckpt.__main__ import main
+from fairseq_ckpt.downloading import download
+from fairseq_ckpt.published import PUBLISHED, Published
+
+CONTENT = bytes(range(256)) * 20_000  # 5 MB
+
+
+@dataclass
+class Server:
+    """What a file server does; `breaks_after` bytes of an answer it hangs up."""
+
+    url: str = ""
+    content: bytes = CONTENT
+    content_type: str = "application/octet-stream"
+    knows_ranges: bool = True
+    says_length: bool = True
+    breaks_after: int | None = None
+    status: int = 200
+    ranges: list[str] = field(default_factory=list)
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    behaviour = Server()
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            start = int(self.headers["Range"].removeprefix("bytes=").removesuffix("-"))
+            behaviour.ranges.append(self.headers["Range"])
+            if not behaviour.knows_ranges:
+                start = 0
+            if start >= len(behaviour.content) > 0:
+                self.send_error(416)
+                return
+            body = behaviour.content[start:]
+            self.send_response(206 if behaviour.knows_ranges and behaviour.status == 200 else behaviour.status)
+            self.send_header("Content-Type", behaviour.content_type)
+            if behaviour.says_length:
+                self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body[: behaviour.breaks_after])
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http_server:
+        http_server.handle_error = lambda *_: None  # a client that hangs up
+        thread = threading.Thread(target=http_server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        behaviour.url = f"http://127.0.0.1:{http_server.server_port}/model.pth"
+        yield behaviour
+        http_server.shutdown()
+        thread.join()
+
+
+def published(server: Server) -> Published:
+    return Published("a model", server.url, "model.pth", len(CONTENT), hashlib.sha256(CONTENT).hexdigest())
+
+
+def refusal(file: Published, output: Path) -> str:
+    with pytest.raises(CheckpointError) as error:
+        download(file, output)
+    assert "\n" not in str(error.value)
+    assert not output.exists()
+    return str(error.value)
+
+
+@pytest.mark.parametrize("says_length", [True, False])
+@pytest.mark.parametrize("knows_ranges", [True, False])
+def test_a_whole_file(server: Server, tmp_path: Path, knows_ranges: bool, says_length: bool) -> None:
+    server.knows_ranges, server.says_length = knows_ranges, says_length
+    download(published(server), tmp_path / "new" / "model.pth")
+    assert (tmp_path / "new" / "model.pth").read_bytes() == CONTENT
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["model.pth"]
+
+
+def test_it_goes_on_where_it_broke_off(server: Server, tmp_path: Path) -> None:
+    output = tmp_path / "model.pth"
+    server.breaks_after = 1_500_000
+    for n_there in (1_500_000, 3_000_000, 4_500_000):
+        message = refusal(published(server), output)
+        assert message.startswith(f"{output}: ")
+        assert f"after {n_there:,} bytes: give the same command again" in message
+        assert (tmp_path / "model.pth.part").stat().st_size == n_there
+    server.breaks_after = None
+    download(published(server), output)
+    assert output.read_bytes() == CONTENT
+    assert server.ranges == ["bytes=0-", "bytes=1500000-", "bytes=3000000-", "bytes=4500000-"]
+    assert list(tmp_path.iterdir()) == [output]
+
+
+def test_it_begins_anew_where_the_server_cannot_go_on(server: Server, tmp_path: Path) -> None:
+    server.knows_ranges = False
+    (tmp_path / "model.pth.part").write_bytes(b"the first part of an older file")
+    download(published(server), tmp_path / "model.pth")
+    assert (tmp_path / "model.pth").read_bytes() == CONTENT
+
+
+def test_a_file_that_only_waits_for_its_checks(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "model.pth.part").write_bytes(CONTENT)
+    download(published(server), tmp_path / "model.pth")
+    assert (tmp_path / "model.pth").read_bytes() == CONTENT
+    assert server.ranges == []
+
+
+def test_a_server_that_hangs_up_without_having_said_the_length(server: Server, tmp_path: Path) -> None:
+    server.says_length, server.breaks_after = False, 1000
+    message = refusal(published(server), tmp_path / "model.pth")
+    assert "1,000 bytes arrived, the published file has 5,120,000" in message
+
+
+@pytest.mark.parametrize("content_type", ["text/html; charset=utf-8", "application/octet-stream"])
+def test_a_web_page_instead_of_the_file(server: Server, tmp_path: Path, content_type: str) -> None:
+    server.content, server.content_type = b"<!DOCTYPE html><html>Too many people have read this file</html>", content_type
+    for file in (published(server), replace(published(server), n_bytes=None, sha256=None)):
+        message = refusal(file, tmp_path / "model.pth")
+        assert message == f"{server.url}: the server sent a web page, not the file: open the link in a browser"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_another_file_of_the_same_size(server: Server, tmp_path: Path) -> None:
+    server.content = bytes(len(CONTENT))
+    assert "another SHA-256" in refusal(published(server), tmp_path / "model.pth")
+    assert list(tmp_path.iterdir()) == []  # going on from there would never end well
+    server.content = CONTENT
+    download(published(server), tmp_path / "model.pth")
+
+
+def test_another_size(server: Server, tmp_path: Path) -> None:
+    server.content = CONTENT + b"more"
+    file = replace(published(server), sha256=None)
+    assert "5,120,004 bytes arrived, the published file has 5,120,000" in refusal(file, tmp_path / "model.pth")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_of_which_nothing_is_known(server: Server, tmp_path: Path) -> None:
+    download(Published("a model", server.url, "model.pth"), tmp_path / "model.pth")
+    assert (tmp_path / "model.pth").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("status", [403, 404, 503])
+def test_a_server_that_refuses(server: Server, tmp_path: Path, status: int) -> None:
+    server.status = status
+    assert f"{server.url}: the server answered {status}" in refusal(published(server), tmp_path / "model.pth")
+
+
+def test_offline(server: Server, tmp_path: Path) -> None:
+    file = replace(published(server), url="http://nowhere.invalid/model.pth")
+    message = refusal(file, tmp_path / "model.pth")
+    assert message.startswith("nowhere.invalid cannot be reached (")
+    assert f"fetch {file.url} elsewhere and copy it to {tmp_path / 'model.pth'}" in message
+
+
+def test_a_file_that_is_there_is_left_alone(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "model.pth").write_bytes(b"mine")
+    with pytest.raises(CheckpointError, match="exists already"):
+        download(published(server), tmp_path / "model.pth")
+    assert (tmp_path / "model.pth").read_bytes() == b"mine"
+    assert server.ranges == []
+
+
+def test_a_first_part_that_is_too_long_to_be_one(server: Server, tmp_path: Path) -> None:
+    file = Published("a model", server.url, "model.pth")
+    (tmp_path / "model.pth.part").write_bytes(CONTENT + b"more")
+    assert "longer than the file on the server, and removed" in refusal(file, tmp_path / "model.pth")
+    download(file, tmp_path / "model.pth")
+    assert (tmp_path / "model.pth").read_bytes() == CONTENT
+
+
+# The command
+
+
+def test_the_command(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(PUBLISHED, "sls", published(server))
+    assert main(["download", "sls"]) == 0
+    assert "model.pth: a model; its SHA-256 is right" in capsys.readouterr().out
+    assert main(["download", "sls"]) == 1
+    assert capsys.readouterr().err == "error: model.pth: exists already: remove it, or name another file\n"
+    assert main(["download", "sls", "other.pth"]) == 0
+    assert (tmp_path / "other.pth").read_bytes() == CONTENT
+    with pytest.raises(SystemExit, match="2"):
+        main(["download", "something"])
+
+
+def test_the_table_of_public_files() -> None:
+    for file in PUBLISHED.values():
+        assert file.url.startswith("https://")
+        assert file.sha256 is None or len(bytes.fromhex(file.sha256)) == 32
+    assert len({file.file_name for file in PUBLISHED.values()}) == len(PUBLISHED)

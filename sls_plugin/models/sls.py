@@ -4,21 +4,40 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
+from fairseq.dataclass import ChoiceEnum
 from fairseq.models import BaseFairseqModel, register_model, register_model_architecture
 from omegaconf import II
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from protocols import DataError
+from sls_plugin.modules.time_pooling import TimePooling
 
-from .xlsr import XLSR, XLSRConfig
+from .xlsr import XLSR, XLSRConfig, scale_head_learning_rate
 
 POOL = 3  # side of the max-pooling window over frames and features
+
+LayerFusion = ChoiceEnum(["gate", "softmax", "sum", "last"])
+Pooling = ChoiceEnum(["3x3", "max", "mean", "attention"])
 
 
 @dataclass
 class SLSConfig(XLSRConfig):
     max_samples: int = II("task.max_samples")
+    layer_fusion: LayerFusion = field(
+        default="gate",
+        metadata={
+            "help": "sum of the layers' outputs, weighted by a gate each; of all hidden states, weighted by a learnt softmax; "
+            "unweighted sum of the layers' outputs; the last hidden state alone"
+        },
+    )
+    pooling: Pooling = field(
+        default="3x3",
+        metadata={
+            "help": "the maxima of 3 x 3 frames and features, or one vector per clip: the maximum or the mean over time, or a "
+            "mean with learnt weights"
+        },
+    )
     sync_batch_norm: bool = field(
         default=False, metadata={"help": "share BatchNorm's statistics between GPUs; the originals keep them apart"}
     )
@@ -28,31 +47,37 @@ class SLSConfig(XLSRConfig):
 class SLS(BaseFairseqModel):
     """Sensitive layer selection: layer outputs, gated and summed > BatchNorm > max-pool > two linear layers > log-softmax.
 
-    Tensor names are those of the published checkpoints. Output: log-probabilities, B x 2 (spoof, bona fide).
+    Tensor names are those of the published checkpoints. For comparison, layers can be fused and pooled in other ways: time
+    pooling takes clips of any length. Output: log-probabilities, B x 2 (spoof, bona fide).
     """
 
     def __init__(self, cfg: SLSConfig) -> None:
         super().__init__()
         self.cfg = cfg
         self.ssl_model = XLSR(cfg)
-        if self.ssl_model.model.encoder.layer_norm_first:
-            self.ssl_model.model.encoder.layer_norm.requires_grad_(False)  # the taps come before it
         n_features = self.ssl_model.n_features
-        pooled_frames = self.ssl_model.n_frames(cfg.max_samples) // POOL
-        if pooled_frames < 1:
-            fewest = self.ssl_model.n_samples(POOL)
-            raise DataError(f"--max-samples {cfg.max_samples}: SLS needs at least {POOL} frames, {fewest:,} samples")
+        self.layer_fusion = str(cfg.layer_fusion)
+        if str(cfg.pooling) == "3x3":
+            pooled_frames = self.ssl_model.n_frames(cfg.max_samples) // POOL
+            if pooled_frames < 1:
+                fewest = self.ssl_model.n_samples(POOL)
+                raise DataError(f"--max-samples {cfg.max_samples}: SLS needs at least {POOL} frames, {fewest:,} samples")
+            self.pooled_frames = pooled_frames
+            self.time_pooling, n_pooled = None, pooled_frames * (n_features // POOL)
+        else:
+            self.time_pooling, n_pooled = TimePooling(str(cfg.pooling), n_features), n_features
+        if self.layer_fusion in ("gate", "sum"):
+            self.ssl_model.freeze_final_norm()  # the taps come before it
         self.first_bn = nn.BatchNorm2d(1)
-        self.fc0 = nn.Linear(n_features, 1)
-        self.fc1 = nn.Linear(pooled_frames * (n_features // POOL), n_features)
+        if self.layer_fusion == "gate":
+            self.fc0 = nn.Linear(n_features, 1)
+        elif self.layer_fusion == "softmax":
+            if self.ssl_model.model.encoder.layerdrop > 0:
+                raise DataError("--layer-fusion softmax weighs every layer: set --encoder-layerdrop 0")
+            self.hidden_state_weights = nn.Parameter(torch.zeros(len(self.ssl_model.layers) + 1))
+        self.fc1 = nn.Linear(n_pooled, n_features)
         self.fc3 = nn.Linear(n_features, 2)
-        self.pooled_frames = pooled_frames
-        if cfg.head_lr_scale <= 0:
-            raise DataError(f"--head-lr-scale {cfg.head_lr_scale}: give a factor above 0")
-        if cfg.head_lr_scale != 1.0:
-            for layer in (self.first_bn, self.fc0, self.fc1, self.fc3):
-                for parameter in layer.parameters():
-                    parameter.optim_overrides = {"optimizer": {"lr_scale": cfg.head_lr_scale}}
+        scale_head_learning_rate(self, cfg.head_lr_scale)
 
     @classmethod
     def build_model(cls, cfg: SLSConfig, task: object = None) -> "SLS":
@@ -67,17 +92,33 @@ class SLS(BaseFairseqModel):
     def forward(self, source: Tensor) -> Tensor:
         """Log-probabilities (B x 2: spoof, bona fide) of waveforms (B x samples, float, 16 kHz)."""
         self._check_length(source.shape[1])
-        return self.head(self.ssl_model(source))
+        return self.head(self.states(source))
 
-    def head(self, layer_outputs: Sequence[Tensor]) -> Tensor:
-        """The classifier on top of layer outputs, each T x B x C (paper section 3.2)."""
-        if len(layer_outputs) == 0:
+    def states(self, source: Tensor) -> list[Tensor]:
+        """What the head fuses, each T x B x C: the layers' outputs, all hidden states, or the last one."""
+        if self.layer_fusion == "softmax":
+            return self.ssl_model.hidden_states(source)
+        if self.layer_fusion == "last":
+            return [self.ssl_model.features(source).transpose(0, 1)]
+        return self.ssl_model(source)
+
+    def layer_weights(self, states: Tensor) -> Tensor:
+        """The weight of each of the stacked states (L x T x B x C) in their sum, L x B (paper section 3.2 for the gates)."""
+        n_states, _, n_clips, _ = states.shape
+        if self.layer_fusion == "gate":
+            return torch.sigmoid(self.fc0(states.mean(dim=1))).squeeze(2)
+        if self.layer_fusion == "softmax":
+            return torch.softmax(self.hidden_state_weights, dim=0).unsqueeze(1).expand(n_states, n_clips)
+        return states.new_ones(n_states, n_clips)
+
+    def head(self, states: Sequence[Tensor]) -> Tensor:
+        """The classifier on top of what `states` gives (paper section 3.2)."""
+        if len(states) == 0:
             raise DataError("--encoder-layerdrop skipped every layer of a batch: lower it")
-        stacked = torch.stack(list(layer_outputs))  # L x T x B x C
-        gates = torch.sigmoid(self.fc0(stacked.mean(dim=1)))  # L x B x 1
-        fused = torch.einsum("ltbc,lb->btc", stacked, gates.squeeze(2))  # B x T x C
+        stacked = torch.stack(list(states))  # L x T x B x C
+        fused = torch.einsum("ltbc,lb->btc", stacked, self.layer_weights(stacked))  # B x T x C
         x = F.selu(self.first_bn(fused.unsqueeze(1)))  # B x 1 x T x C
-        x = F.max_pool2d(x, POOL).flatten(1)  # B x (T/3 * C/3)
+        x = F.max_pool2d(x, POOL).flatten(1) if self.time_pooling is None else self.time_pooling(x.squeeze(1))
         x = F.selu(self.fc1(x))  # B x C
         x = F.selu(self.fc3(x))  # B x 2
         return F.log_softmax(x.float(), dim=1)
@@ -91,6 +132,10 @@ class SLS(BaseFairseqModel):
         return output[:, 1] - output[:, 0]
 
     def _check_length(self, n_samples: int) -> None:
+        if self.time_pooling is not None:
+            if n_samples < self.ssl_model.n_samples(1):
+                raise DataError(f"clips of {n_samples:,} samples: this head takes {self.ssl_model.n_samples(1):,} or more")
+            return
         first = self.pooled_frames * POOL
         shortest, longest = self.ssl_model.n_samples(first), self.ssl_model.n_samples(first + POOL) - 1
         if not shortest <= n_samples <= longest:

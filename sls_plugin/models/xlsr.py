@@ -8,6 +8,7 @@ import torch
 from fairseq.dataclass import FairseqDataclass
 from omegaconf import OmegaConf
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from fairseq_ckpt import CheckpointError
 from fairseq_ckpt.backbone import build_backbone
@@ -26,6 +27,10 @@ class XLSRConfig(FairseqDataclass):
     )
     w2v_args: Any = field(
         default=None, metadata={"help": "the backbone's configuration; training fills it in, so that scoring needs no --w2v-path"}
+    )
+    normalize: bool = field(
+        default=False,
+        metadata={"help": "scale each clip to zero mean and unit variance, as pre-training did and the SLS authors do not"},
     )
     dropout: Optional[float] = field(default=None, metadata={"help": "dropout of the backbone; by default the checkpoint's"})
     attention_dropout: Optional[float] = field(default=None, metadata={"help": "likewise, after the attention's softmax"})
@@ -99,6 +104,11 @@ class XLSR(nn.Module):
             for parameter in self.model.parameters():
                 parameter.optim_overrides = {"optimizer": {"frozen_updates": self.cfg.freeze_backbone_updates}}
 
+    def freeze_final_norm(self) -> None:
+        """Keep the norm behind the last layer as pre-trained; a backbone with norms behind its blocks has none there."""
+        if self.model.encoder.layer_norm_first:
+            self.model.encoder.layer_norm.requires_grad_(False)
+
     @property
     def layers(self) -> nn.ModuleList:
         return self.model.encoder.layers
@@ -132,9 +142,39 @@ class XLSR(nn.Module):
         Waveforms (B x samples) may be float32 whatever the type of the weights.
         A layer that layerdrop skips in training is missing from the list.
         """
+        return [layer_output for layer_output, *_ in self._run(source)["layer_results"]]
+
+    def features(self, source: Tensor) -> Tensor:
+        """The backbone's final output, B x T x C: the last layer's, after the final layer norm."""
+        return self._run(source)["x"]
+
+    def hidden_states(self, source: Tensor) -> list[Tensor]:
+        """The input of the first layer, the outputs of all layers but the last, and the final output, each T x B x C.
+
+        Hugging Face calls them so: 25 for the 24 layers of XLS-R 300M, the last one after the final layer norm.
+        """
+        entering: list[Tensor] = []
+        with self.layers[0].register_forward_pre_hook(lambda _, inputs: entering.append(inputs[0])):
+            result = self._run(source)
+        final = result["x"].transpose(0, 1)
+        outputs = [layer_output for layer_output, *_ in result["layer_results"]]
+        return [entering[0][: len(final)], *outputs[:-1], final]  # inside, fairseq fills up to an even number of frames
+
+    def _run(self, source: Tensor) -> dict[str, Any]:
         trained = not self.cfg.freeze_backbone and self.num_updates >= self.cfg.freeze_backbone_updates
         if self.model.training != (self.training and trained):  # setting it walks through hundreds of modules
             self.model.train(self.training and trained)  # no dropout in features that are not trained
+        if self.cfg.normalize:
+            source = F.layer_norm(source, source.shape[1:])
         with torch.set_grad_enabled(torch.is_grad_enabled() and trained):
-            result = self.model(source.to(self.model.mask_emb.dtype), mask=False, features_only=True)
-        return [layer_output for layer_output, *_ in result["layer_results"]]
+            return self.model(source.to(self.model.mask_emb.dtype), mask=False, features_only=True)
+
+
+def scale_head_learning_rate(detector: nn.Module, scale: float) -> None:
+    """Give all of a detector but its backbone a learning rate of its own, as a multiple of --lr."""
+    if scale <= 0:
+        raise DataError(f"--head-lr-scale {scale}: give a factor above 0")
+    if scale != 1.0:
+        for name, parameter in detector.named_parameters():
+            if not name.startswith("ssl_model."):
+                parameter.optim_overrides = {"optimizer": {"lr_scale": scale}}

@@ -4,7 +4,7 @@ fairseq imports tasks/ and models/ of a `--user-dir` by itself, unless the plugi
 call into fairseq import this package first.
 """
 
-from sls_plugin.models import sls
+from sls_plugin.models import aasist, prosody_encoder, rawgat_st, rawnet2, sls, xlsr_aasist, xlsr_linear, xlsr_mamba
 from sls_plugin.tasks import asvspoof
 
-__all__ = ["asvspoof", "sls"]
+__all__ = ["aasist", "asvspoof", "prosody_encoder", "rawgat_st", "rawnet2", "sls", "xlsr_aasist", "xlsr_linear", "xlsr_mamba"]

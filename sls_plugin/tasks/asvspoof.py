@@ -4,6 +4,7 @@ import logging
 import sys
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any, Optional
 
@@ -14,10 +15,13 @@ from fairseq.tasks import FairseqTask, register_task
 from omegaconf import II, MISSING, DictConfig, open_dict
 from torch import Tensor, nn
 
+import sls_plugin.criterions.prosody_adversarial
 import sls_plugin.optim.l2_adam
-import sls_plugin.scoring.eer  # noqa: F401  (imported to be registered, as the optimiser above)
-from protocols import DataError, read_manifest
+import sls_plugin.optim.two_stage
+import sls_plugin.scoring.eer  # noqa: F401  (imported to be registered, as the three above)
+from protocols import DataError, Trial, read_manifest
 from sls_plugin.criterions.weighted_cross_entropy import balanced_weights
+from sls_plugin.data.balanced_dataset import BalancedTrialDataset
 from sls_plugin.data.rawboost import RawBoost, RawBoostConfig
 from sls_plugin.data.trial_dataset import Crop, Padding, Segment, TrialDataset
 from sls_plugin.fairseq_fixes import repair
@@ -38,6 +42,10 @@ class AsvspoofConfig(RawBoostConfig):
     max_samples: int = field(default=64_600, metadata={"help": "length of a clip in samples at 16 kHz"})
     crop: Crop = field(default="start", metadata={"help": "where a training clip begins; others begin at the start"})
     padding: Padding = field(default="tile", metadata={"help": "repeat a clip that is too short, or add zeros"})
+    balanced_batches: bool = field(
+        default=False,
+        metadata={"help": "half of every training batch bona fide, half spoof; an epoch draws the smaller class again and again"},
+    )
     augment_validation: bool = field(
         default=False, metadata={"help": "RawBoost on validation clips too, as some originals did; always the same draws"}
     )
@@ -83,13 +91,23 @@ class AsvspoofTask(FairseqTask):
     def manifest(self, split: str) -> Path:
         return Path(self.cfg.data) / f"{split}.tsv"
 
+    def trials(self, split: str) -> list[Trial]:
+        """The trials of DATA/<split>.tsv; the split `mlaad+librispeech` joins two manifests, such as a corpus per class."""
+        trials: dict[str, Trial] = {}
+        for part in split.split("+"):
+            manifest = self.manifest(part)
+            if not manifest.is_file():
+                remedy = "write it with `sls prepare --split`, or name another (--train-subset, --valid-subset, --gen-subset)"
+                raise DataError(f"{manifest}: no such manifest: {remedy}")
+            for trial in read_manifest(manifest):
+                if trial.id in trials:
+                    raise DataError(f"{manifest}: trial {trial.id} is also in another manifest of {split}: list each trial once")
+                trials[trial.id] = trial
+        return list(trials.values())
+
     def load_dataset(self, split: str, combine: bool = False, task_cfg: DictConfig | None = None, **_: Any) -> None:
-        """The trials of DATA/<split>.tsv. Scoring passes `task_cfg`, the task that the model was trained for."""
-        manifest = self.manifest(split)
-        if not manifest.is_file():
-            remedy = "write it with `sls prepare --split`, or name another (--train-subset, --valid-subset, --gen-subset)"
-            raise DataError(f"{manifest}: no such manifest: {remedy}")
-        trials = read_manifest(manifest)
+        """The trials of a split. Scoring passes `task_cfg`, the task that the model was trained for."""
+        manifest, trials = self.manifest(split), self.trials(split)
         if task_cfg is None:  # training, or validation during it
             counts = Counter(trial.label for trial in trials)
             if counts[""]:
@@ -98,7 +116,8 @@ class AsvspoofTask(FairseqTask):
         heard = task_cfg or self.cfg
         training = task_cfg is None and split == self.cfg.train_subset
         augment = training or (task_cfg is None and self.cfg.augment_validation)
-        self.datasets[split] = TrialDataset(
+        dataset = BalancedTrialDataset if training and self.cfg.balanced_batches else TrialDataset
+        self.datasets[split] = dataset(
             trials,
             Path(self.cfg.audio_root or manifest.parent),
             Segment(heard.max_samples, str(heard.crop) if training else "start", str(heard.padding)),
@@ -127,22 +146,29 @@ class AsvspoofTask(FairseqTask):
 
     def build_model(self, cfg: DictConfig, from_checkpoint: bool = False) -> nn.Module:
         model = super().build_model(cfg, from_checkpoint)
-        with open_dict(cfg):  # goes into every checkpoint, so that scoring never needs the pre-trained file
-            cfg.w2v_args = model.cfg.w2v_args
+        if "w2v_args" in cfg:
+            with open_dict(cfg):  # goes into every checkpoint, so that scoring never needs the pre-trained file
+                cfg.w2v_args = model.cfg.w2v_args
         return model
 
     def build_criterion(self, cfg: DictConfig, from_checkpoint: bool = False) -> nn.Module:
         if cfg.get("class_weights") == "balanced":  # the numbers go into every checkpoint: scoring needs no training manifest
-            counts = Counter(trial.label for trial in read_manifest(self.manifest(self.cfg.train_subset)))
+            counts = Counter(trial.label for trial in self.trials(self.cfg.train_subset))
             require_both_classes(counts, str(self.manifest(self.cfg.train_subset)))
             cfg.class_weights = balanced_weights(counts["spoof"], counts["bonafide"])
-        return super().build_criterion(cfg, from_checkpoint)
+        criterion = super().build_criterion(cfg, from_checkpoint)
+        if "teacher_path" in cfg:
+            cfg.teacher_path = None  # goes into every checkpoint: validation elsewhere needs no teacher
+        return criterion
 
     # Training and validation
 
     def train_step(
         self, sample: dict, model: nn.Module, criterion: nn.Module, optimizer: Any, update_num: int, ignore_grad: bool = False
     ) -> tuple[Tensor, Any, dict]:
+        parameters = chain(model.parameters(), criterion.parameters())
+        if any(hasattr(part, "optim_overrides") for part in parameters) and "frozen_updates" not in optimizer.param_groups[0]:
+            raise DataError("--head-lr-scale, --discriminator-lr-scale and --freeze-backbone-updates need --optimizer l2_adam")
         self._note_broken(sample)
         if sample["nsentences"]:
             try:
@@ -156,12 +182,6 @@ class AsvspoofTask(FairseqTask):
             loss, sample_size, log = self._silent_step(sample, model, criterion)
             optimizer.backward(loss)
         return loss, sample_size, log | {"broken": len(sample["broken"])}
-
-    def optimizer_step(self, optimizer: Any, model: nn.Module, update_num: int) -> None:
-        wanted = any(hasattr(parameter, "optim_overrides") for parameter in model.parameters())
-        if wanted and "frozen_updates" not in optimizer.param_groups[0]:
-            raise DataError("--head-lr-scale and --freeze-backbone-updates need --optimizer l2_adam")
-        super().optimizer_step(optimizer, model, update_num)
 
     def begin_valid_epoch(self, epoch: int, model: nn.Module) -> None:
         metrics.reset_meters("valid")  # fairseq itself never does

@@ -1,0 +1,42 @@
+"""Batches of which exactly half are bona fide."""
+
+from typing import Any
+
+import numpy as np
+
+from protocols import DataError
+
+from .trial_dataset import CLASSES, TrialDataset
+
+
+class BalancedTrialDataset(TrialDataset):
+    """Training trials, as many spoofs as bona fide ones in every batch; an epoch ends when the larger class does.
+
+    The larger class is drawn once in an epoch. The smaller one is drawn again and again, each time in a new order, and its
+    last pass may break off: no trial of a class is drawn more than once more often than another. Within an epoch a trial always
+    has the same crop and augmentation. The order depends on (seed, epoch) alone.
+    """
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        labels = np.array([trial.label for trial in self.trials])
+        self.members = [np.flatnonzero(labels == name) for name in CLASSES]
+        self.largest = max(map(len, self.members))
+
+    def __len__(self) -> int:
+        """The number of draws in an epoch."""
+        return 2 * self.largest
+
+    def ordered_indices(self) -> np.ndarray:
+        rng = self._random_state()
+        draws = []
+        for members in self.members:
+            passes = -(-self.largest // len(members))
+            draws.append(np.concatenate([rng.permutation(members) for _ in range(passes)])[: self.largest])
+        return np.stack(draws, axis=1).ravel()  # spoof, bona fide, spoof, bona fide, ...
+
+    def batch_by_size(self, *args: Any, **settings: Any) -> Any:
+        batches = super().batch_by_size(*args, **settings)
+        if any(len(batch) % 2 for batch in batches):
+            raise DataError(f"batches of {len(batches[0])} trials have no half: --balanced-batches needs an even --batch-size")
+        return batches

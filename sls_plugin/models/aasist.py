@@ -1,0 +1,63 @@
+"""AASIST and AASIST-L: "AASIST: Audio Anti-Spoofing Using Integrated Spectro-Temporal Graph Attention Networks"
+(Jung, Heo, Tak, Shim, Chung, Lee, Yu, Evans, ICASSP 2022).
+"""
+
+from dataclasses import dataclass, field
+
+from fairseq.dataclass import FairseqDataclass
+from fairseq.models import register_model, register_model_architecture
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sls_plugin.modules.residual_block import residual_encoder
+from sls_plugin.modules.sinc_convolution import SincConvolution
+from sls_plugin.modules.spectro_temporal_graphs import SpectroTemporalGraphs
+
+N_FILTERS, N_TAPS = 70, 129
+POOL = 3  # filters, and at every stage steps in time, that become one
+
+
+@dataclass
+class AASISTConfig(FairseqDataclass):
+    encoder_channels: int = field(default=64, metadata={"help": "channels of the encoder's last four blocks, features of a node"})
+    spectral_pool_ratio: float = field(default=0.5, metadata={"help": "share of the bands that stay as nodes"})
+    temporal_pool_ratio: float = field(default=0.7, metadata={"help": "share of the frames that stay as nodes"})
+    joint_pool_ratio: float = field(default=0.5, metadata={"help": "share of these that stay between the two attentions"})
+    frequency_masking: bool = field(
+        default=False, metadata={"help": "silence up to 19 neighbouring filters of the front-end in training"}
+    )
+
+
+@register_model("aasist", dataclass=AASISTConfig)
+class AASIST(SpectroTemporalGraphs):
+    """Fixed band-pass filters > residual encoder > a graph of bands and one of frames > attention in and between them.
+
+    Tensor names are those of the published checkpoints. Output: logits, B x 2 (spoof, bona fide).
+    """
+
+    fewest_samples = N_TAPS - 1 + POOL**7  # one frame
+
+    def __init__(self, cfg: AASISTConfig) -> None:
+        super().__init__(
+            N_FILTERS // POOL, cfg.encoder_channels, cfg.spectral_pool_ratio, cfg.temporal_pool_ratio, cfg.joint_pool_ratio
+        )
+        self.filter_bank = SincConvolution(N_FILTERS, N_TAPS, cfg.frequency_masking)
+        self.first_bn = nn.BatchNorm2d(1)
+        self.encoder = residual_encoder(cfg.encoder_channels, nn.MaxPool2d((1, POOL)))
+
+    def forward(self, source: Tensor) -> Tensor:
+        """Logits (B x 2: spoof, bona fide) of waveforms (B x samples, float, 16 kHz)."""
+        self.require_samples(source.shape[1])
+        x = F.max_pool2d(self.filter_bank(source).unsqueeze(1), POOL)  # B x 1 x bands x T
+        x = F.selu(self.first_bn(x.to(self.first_bn.weight.dtype)))
+        x = self.encoder(x).abs()  # B x C x bands x frames
+        return self.graph_logits(x.amax(dim=3).transpose(1, 2), x.amax(dim=2).transpose(1, 2))
+
+
+@register_model_architecture("aasist", "aasist_l")
+def aasist_l(cfg: AASISTConfig) -> None:
+    """The published light system, 85,306 parameters."""
+    cfg.encoder_channels = getattr(cfg, "encoder_channels", 24)
+    cfg.spectral_pool_ratio = getattr(cfg, "spectral_pool_ratio", 0.4)
+    cfg.temporal_pool_ratio = getattr(cfg, "temporal_pool_ratio", 0.5)
+    cfg.joint_pool_ratio = getattr(cfg, "joint_pool_ratio", 0.7)

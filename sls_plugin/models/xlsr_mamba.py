@@ -1,0 +1,114 @@
+"""XLSR-Mamba: "A Dual-Column Bidirectional State Space Model for Spoofing Attack Detection" (Xiao, Das, 2024)."""
+
+from dataclasses import dataclass, field
+
+import torch
+from fairseq.models import BaseFairseqModel, register_model, register_model_architecture
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from protocols import DataError
+from sls_plugin.modules.mamba import MambaLayer
+from sls_plugin.modules.selective_scan import at_least_float32
+
+from .xlsr import XLSR, XLSRConfig, scale_head_learning_rate
+
+DROPOUT = 0.1
+
+
+@dataclass
+class XLSRMambaConfig(XLSRConfig):
+    mamba_features: int = field(default=144, metadata={"help": "features of a frame in the head"})
+    mamba_layers: int = field(
+        default=12, metadata={"help": "Mamba layers of both directions together; the last of each has no effect"}
+    )
+
+
+@register_model("xlsr_mamba", dataclass=XLSRMambaConfig)
+class XLSRMamba(BaseFairseqModel):
+    """Last features > linear > BatchNorm > Mamba forwards and backwards in time > attention pooling > two linear layers.
+
+    Tensor names are those of the published checkpoints. Output: logits, B x 2 (spoof, bona fide). Clips may have any
+    length from one frame on: the authors take 66,800 samples for ASVspoof 2019 and 2021, 64,600 for In-the-Wild.
+    """
+
+    def __init__(self, cfg: XLSRMambaConfig) -> None:
+        super().__init__()
+        self.cfg = cfg
+        if cfg.mamba_layers < 4 or cfg.mamba_layers % 2:
+            raise DataError(f"--mamba-layers {cfg.mamba_layers}: give an even number, 4 or more")
+        self.ssl_model = XLSR(cfg)
+        self.LL = nn.Linear(self.ssl_model.n_features, cfg.mamba_features)
+        self.first_bn = nn.BatchNorm2d(1)
+        self.conformer = DualColumnMamba(cfg.mamba_features, cfg.mamba_layers // 2)
+        scale_head_learning_rate(self, cfg.head_lr_scale)
+
+    @classmethod
+    def build_model(cls, cfg: XLSRMambaConfig, task: object = None) -> "XLSRMamba":
+        return cls(cfg)
+
+    def forward(self, source: Tensor) -> Tensor:
+        """Logits (B x 2: spoof, bona fide) of waveforms (B x samples, float, 16 kHz)."""
+        shortest = self.ssl_model.n_samples(1)
+        if source.shape[1] < shortest:
+            raise DataError(f"clips of {source.shape[1]:,} samples: XLSR-Mamba takes {shortest:,} or more (--max-samples)")
+        return self.head(self.ssl_model.features(source))
+
+    def head(self, features: Tensor) -> Tensor:
+        """The classifier on top of the backbone's final output, B x T x C."""
+        x = self.LL(features)  # B x T x F
+        x = F.selu(self.first_bn(x.unsqueeze(1))).squeeze(1)
+        return self.conformer(x).float()
+
+    def scores(self, output: Tensor) -> Tensor:
+        """What the authors write as a trial's score: the logit of bona fide; B."""
+        return output[:, 1]
+
+    def log_likelihood_ratios(self, output: Tensor) -> Tensor:
+        """Logit of bona fide minus logit of spoof, uncalibrated; B."""
+        return output[:, 1] - output[:, 0]
+
+
+class DualColumnMamba(nn.Module):
+    """Two stacks of Mamba layers, one of which hears the clip backwards, each pooled by attention; then the classifier."""
+
+    def __init__(self, n_features: int, n_layers: int) -> None:
+        super().__init__()
+        self.forward_layers = nn.ModuleList(MambaLayer(n_features, n_layers) for _ in range(n_layers))
+        self.backward_layers = nn.ModuleList(MambaLayer(n_features, n_layers) for _ in range(n_layers))
+        for layers in (self.forward_layers, self.backward_layers):
+            layers[-1].requires_grad_(False)  # see `_column`
+        self.norm_f = nn.RMSNorm(n_features, eps=1e-5)
+        self.f_attention_pool = nn.Linear(n_features, 1)
+        self.b_attention_pool = nn.Linear(n_features, 1)
+        self.LL = nn.Linear(2 * n_features, n_features)
+        self.classifier = nn.Linear(n_features, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Features (B x T x F) to logits (B x 2)."""
+        x = F.dropout(x, DROPOUT, self.training)
+        forwards = self._column(self.forward_layers, x, x)
+        # For parity: the input that is added to the reversed stream is not reversed.
+        backwards = self._column(self.backward_layers, x.flip(1), x)
+        pooled = [_pool(self.f_attention_pool, forwards), _pool(self.b_attention_pool, backwards)]
+        x = F.dropout(self.LL(torch.cat(pooled, dim=1)), DROPOUT, self.training)  # B x F
+        return self.classifier(x)
+
+    def _column(self, layers: nn.ModuleList, residual: Tensor, x: Tensor) -> Tensor:
+        """The residual stream of a stack of layers behind the final norm, B x T x F."""
+        residual = at_least_float32(residual)
+        # For parity: where the last layer's output belongs, the published code adds the input once more. The last layer
+        # has tensors in the checkpoints, but no part in the logits.
+        for layer in layers[:-1]:
+            residual = residual + layer(residual)
+        return self.norm_f((residual + x).to(self.norm_f.weight.dtype))
+
+
+def _pool(attention: nn.Linear, x: Tensor) -> Tensor:
+    """The mean over frames, weighted by attention; B x T x F to B x F."""
+    return (torch.softmax(attention(x), dim=1) * x).sum(dim=1)
+
+
+@register_model_architecture("xlsr_mamba", "xlsr_mamba_300m")
+def xlsr_mamba_300m(cfg: XLSRMambaConfig) -> None:
+    """The published system; the backbone's size comes from the checkpoint that `--w2v-path` names."""

@@ -1,0 +1,58 @@
+"""The learning rate of training in two stages: the head on a frozen backbone, then both."""
+
+from dataclasses import dataclass, field
+
+from fairseq.dataclass import FairseqDataclass
+from fairseq.optim import FairseqOptimizer
+from fairseq.optim.lr_scheduler import FairseqLRScheduler, register_lr_scheduler
+from omegaconf import II
+from omegaconf.errors import InterpolationKeyError
+
+from protocols import DataError
+
+
+@dataclass
+class TwoStageConfig(FairseqDataclass):
+    warmup_fraction: float = field(default=0.1, metadata={"help": "part of each stage in which the learning rate rises"})
+    freeze_backbone_updates: int = II("model.freeze_backbone_updates")
+    max_update: int = II("optimization.max_update")
+    lr: list[float] = II("optimization.lr")
+
+
+@register_lr_scheduler("two_stage", dataclass=TwoStageConfig)
+class TwoStage(FairseqLRScheduler):
+    """Linear warm-up from 0 and linear decay to 0, once for each stage.
+
+    The first stage is that of --freeze-backbone-updates, the second lasts until --max-update; --lr holds a peak for each.
+    fairseq's `polynomial_decay` is the same with a single stage.
+    """
+
+    def __init__(self, cfg: TwoStageConfig, optimizer: FairseqOptimizer) -> None:
+        super().__init__(cfg, optimizer)
+        try:
+            first = cfg.freeze_backbone_updates
+        except InterpolationKeyError:
+            raise DataError("--lr-scheduler two_stage needs a model with a backbone to freeze") from None
+        if not 0 < first < cfg.max_update:
+            raise DataError(
+                f"--lr-scheduler two_stage: the first stage lasts --freeze-backbone-updates ({first}) updates, the second "
+                f"until --max-update ({cfg.max_update}): give both, the second larger"
+            )
+        if len(cfg.lr) != 2:
+            raise DataError("--lr-scheduler two_stage needs the peaks of both stages: --lr 5e-4,2e-5")
+        if not 0 <= cfg.warmup_fraction < 1:
+            raise DataError(f"--warmup-fraction {cfg.warmup_fraction}: give a number from 0 to less than 1")
+
+    def step_update(self, num_updates: int) -> float:
+        """Set and return the learning rate of the update that comes after `num_updates`."""
+        first = self.cfg.freeze_backbone_updates
+        if num_updates < first:
+            lr = self._of_stage(self.cfg.lr[0], num_updates, first)
+        else:
+            lr = self._of_stage(self.cfg.lr[1], num_updates - first, self.cfg.max_update - first)
+        self.optimizer.set_lr(lr)
+        return lr
+
+    def _of_stage(self, peak: float, done: int, length: int) -> float:
+        warmup = int(self.cfg.warmup_fraction * length)
+        return peak * (done / warmup if done < warmup else max(0, length - done) / (length - warmup))

@@ -1,0 +1,84 @@
+"""What the tests of several detectors share: models as fairseq builds them, published names, made clips, training."""
+
+import json
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import torch
+from fairseq import options
+from fairseq.models import ARCH_MODEL_NAME_REGISTRY, ARCH_MODEL_REGISTRY, MODEL_DATACLASS_REGISTRY
+from omegaconf import DictConfig, OmegaConf
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+import sls_plugin.tasks  # noqa: F401  (registers the models)
+from sls_plugin.metrics.det import equal_error_rate
+
+
+def configuration(arch: str, *arguments: str) -> DictConfig:
+    """The model's configuration as `fairseq-train --arch` makes it of these arguments."""
+    parser = options.get_training_parser(default_task="asvspoof")
+    chosen = vars(options.parse_args_and_arch(parser, ["DATA", "--arch", arch, *arguments]))
+    dataclass = MODEL_DATACLASS_REGISTRY[ARCH_MODEL_NAME_REGISTRY[arch]]
+    known = {field.name for field in fields(dataclass)} & chosen.keys()
+    return OmegaConf.structured(dataclass(**{name: chosen[name] for name in known}))
+
+
+def build(arch: str, *arguments: str) -> nn.Module:
+    """A random model of an architecture, the same at every call."""
+    torch.manual_seed(3)
+    return ARCH_MODEL_REGISTRY[arch].build_model(configuration(arch, *arguments))
+
+
+def assert_published_names(model: nn.Module, shared: Path, name: str) -> None:
+    """Names and shapes of the published state dict, and which of its tensors are parameters."""
+    expected = json.loads((shared / "reference" / "keys" / f"{name}.json").read_text())
+    shapes = {key: list(tensor.shape) for key, tensor in model.state_dict().items()}
+    assert shapes == {key: entry["shape"] for key, entry in expected.items()}
+    assert {key for key, _ in model.named_parameters()} == {key for key, entry in expected.items() if entry["param"]}
+
+
+def n_parameters(model: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def golden_output(shared: Path, model: str, seed: int) -> np.ndarray:
+    """What the original gave with synthetic weights, B x 2."""
+    return np.array(json.loads((shared / "reference" / "golden" / "heads.json").read_text())[model][str(seed)])
+
+
+def float64_weights(model: nn.Module) -> dict[str, np.ndarray]:
+    return {name: tensor.double().numpy() for name, tensor in model.state_dict().items()}
+
+
+def waveforms(n_samples: int, n_clips: int = 2, seed: int = 7) -> Tensor:
+    return torch.from_numpy(0.1 * np.random.default_rng(seed).standard_normal((n_clips, n_samples), dtype=np.float32))
+
+
+def two_classes(n_samples: int) -> tuple[Tensor, Tensor]:
+    """Sixteen clips and their labels: noise is bona fide, a tone in weaker noise is spoof."""
+    rng = np.random.default_rng(3)
+    clips, labels = 0.05 * rng.standard_normal((16, n_samples)), np.arange(16) % 2
+    tones = 0.1 * np.sin(2 * np.pi * rng.uniform(200, 2000, size=(8, 1)) * np.arange(n_samples) / 16_000)
+    clips[labels == 0] = 0.2 * clips[labels == 0] + tones
+    return torch.from_numpy(clips.astype(np.float32)), torch.from_numpy(labels)
+
+
+def train(model: nn.Module, n_samples: int, *, n_updates: int, lr: float) -> tuple[float, float]:
+    """Updates on half of the sixteen clips at a time: the loss of the last two (chance: 0.69), the EER of all in scoring."""
+    clips, labels = two_classes(n_samples)
+    optimizer = torch.optim.Adam([parameter for parameter in model.parameters() if parameter.requires_grad], lr)
+    torch.manual_seed(1)
+    losses = []
+    for update in range(n_updates):
+        half = slice(0, 8) if update % 2 else slice(8, 16)
+        loss = F.cross_entropy(model.train()(clips[half]), labels[half])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    with torch.no_grad():
+        scores = model.eval().scores(model(clips)).numpy()
+    bonafide = labels.numpy() == 1
+    return sum(losses[-2:]) / 2, equal_error_rate(scores[bonafide], scores[~bonafide])[0]

@@ -1,14 +1,24 @@
-"""`sls`: prepare, score, evaluate, calibrate and report, from the command line."""
+"""`sls`: from corpora to figures, and to the reasons for them, from the command line."""
 
 import argparse
+import errno
+import os
 import sys
 from collections.abc import Sequence
 
 from fairseq_ckpt.errors import CheckpointError
 from protocols import DataError
-from sls_plugin.cli import calibrate, evaluate, prepare, report, score
+from sls_plugin.cli import calibrate, evaluate, explain, models, prepare, report, score
 
-COMMANDS = {"prepare": prepare, "score": score, "evaluate": evaluate, "calibrate": calibrate, "report": report}
+COMMANDS = {
+    "models": models,
+    "prepare": prepare,
+    "score": score,
+    "evaluate": evaluate,
+    "calibrate": calibrate,
+    "report": report,
+    "explain": explain,
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -24,10 +34,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         commands[args.command].error(str(error))
     except (DataError, CheckpointError) as error:
         problem = str(error)
+    except BrokenPipeError:  # the reader of a pipe, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except OSError as error:
-        if error.filename is None:
+        if error.filename is None and error.errno != errno.ENOSPC:
             raise
-        problem = f"{error.filename}: {error.strerror}"
+        problem = f"{error.filename or 'output'}: {error.strerror}"
     except KeyboardInterrupt:
         print(f"sls {args.command}: interrupted", file=sys.stderr)
         return 130

@@ -2,6 +2,10 @@
 
 import argparse
 import math
+from collections.abc import Iterable
+from pathlib import Path
+
+FEWEST_RESAMPLES, MOST_RESAMPLES = 100, 100_000  # fewer have no 95 % interval, more tell nothing new
 
 
 def positive(text: str) -> int:
@@ -26,14 +30,46 @@ def finite_number(text: str) -> float:
 
 
 def add_resampling(parser: argparse.ArgumentParser, default: int) -> None:
-    """The options of a bootstrap; 0 resamples mean none."""
+    """The options of a bootstrap."""
     parser.add_argument(
-        "--bootstrap", metavar="N", type=not_negative, default=default,
-        help="95 %% intervals of the EER from N resamples of the trials, such as 1000 (default: %(default)s)",
+        "--bootstrap", metavar="N", type=_resamples, default=default,
+        help="95 %% intervals of the EER from N resamples of the trials, such as 1000; 0 for none (default: %(default)s)",
     )
     parser.add_argument(
         "--by-speaker", action="store_true", help="draw whole speakers instead of trials within each class: wider and safer"
     )
+
+
+def add_batches(parser: argparse.ArgumentParser) -> None:
+    """The options of a run of a detector over recordings."""
+    parser.add_argument("--batch-size", metavar="N", type=positive, default=8, help="clips at a time (default: %(default)s)")
+    parser.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: cuda where there is one)")
+    parser.add_argument("--num-workers", metavar="N", type=not_negative, default=2, help="decoders (default: %(default)s)")
+
+
+def usable_device(name: str | None) -> str:
+    """The device named, or the best there is; ArgumentError when it is not there."""
+    import torch  # slow to import
+
+    device = name or ("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError):
+        raise argparse.ArgumentError(None, f"--device {device}: there is none here") from None
+    return device
+
+
+def refuse_inputs(output: Path | None, inputs: Iterable[Path]) -> None:
+    """ArgumentError when a command would replace one of the files that it reads."""
+    if output and output.resolve() in {path.resolve() for path in inputs}:
+        raise argparse.ArgumentError(None, f"{output} is an input: name another file to write")
+
+
+def _resamples(text: str) -> int:
+    number = not_negative(text)
+    if number and not FEWEST_RESAMPLES <= number <= MOST_RESAMPLES:
+        raise argparse.ArgumentTypeError(f"{text} resamples: give {FEWEST_RESAMPLES} to {MOST_RESAMPLES:,}, or 0 for none")
+    return number
 
 
 def _whole_number(text: str, lowest: int) -> int:

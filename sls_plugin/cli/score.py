@@ -6,7 +6,7 @@ from pathlib import Path
 
 from protocols import DataError
 
-from .arguments import not_negative, positive
+from .arguments import add_batches, usable_device
 
 HELP = "score recordings with a trained detector"
 DTYPES = ("float32", "bfloat16", "float16")
@@ -28,10 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "inputs", metavar="INPUT", nargs="+", help="manifest (.tsv), recording, folder (taken recursively), or text list of paths"
     )
     parser.add_argument("--output", metavar="FILE", type=Path, required=True, help="score file to write: `id score` per line")
-    parser.add_argument("--batch-size", metavar="N", type=positive, default=8, help="clips at a time (default: %(default)s)")
+    add_batches(parser)
     parser.add_argument("--dtype", choices=DTYPES, default="float32", help="arithmetic of the model (default: %(default)s)")
-    parser.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: cuda where there is one)")
-    parser.add_argument("--num-workers", metavar="N", type=not_negative, default=2, help="decoders (default: %(default)s)")
     parser.add_argument("--llr", action="store_true", help="write logit differences instead: log-likelihood ratios, uncalibrated")
     parser.add_argument("--overwrite", action="store_true", help="replace the output if it exists")
     parser.add_argument(
@@ -53,11 +51,7 @@ def run(args: argparse.Namespace) -> int:
     from sls_plugin.scoring.engine import ScoringEngine, load_detector
     from sls_plugin.scoring.score_file import errors_path, write_errors, write_scores
 
-    device = args.device or ("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError):
-        raise argparse.ArgumentError(None, f"--device {device}: there is none here") from None
+    device = usable_device(args.device)
     model, segment = load_detector(args.checkpoint)
     engine = ScoringEngine(
         model,

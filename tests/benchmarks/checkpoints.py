@@ -1,4 +1,4 @@
-"""Figures that need files of the true size: `python tests/fairseq_ckpt/true_size.py FOLDER` (5 GB, about two minutes).
+"""Figures that need files of the true size: `python tests/benchmarks/checkpoints.py FOLDER` (5 GB, about two minutes).
 
 Peak memory of the commands beside that of `import torch`, hashes of a round trip, and the difference between the scores of a
 random original of SLS with all 24 layers and those of the naive reference.

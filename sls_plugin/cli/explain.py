@@ -1,0 +1,61 @@
+"""`sls explain`: which layers a trained SLS listens to."""
+
+import argparse
+from pathlib import Path
+
+from .arguments import add_batches, usable_device
+
+HELP = "show the weight of each layer of a trained SLS, class by class"
+
+EPILOG = """\
+examples:
+  sls explain checkpoint_best.pt DATA/eval.tsv
+  sls explain checkpoint_best.pt recordings/ --output layers.tsv
+
+A weight is the gate of a layer (0 to 1), or its share where layers are weighed by a softmax, averaged
+over the trials of a class; bars are relative to the highest weight. Layers count from 0, the lowest;
+with a softmax over all hidden states, 0 is what enters the lowest layer.
+"""
+BAR = 40  # characters
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `sls explain`."""
+    parser.epilog = EPILOG
+    parser.add_argument("checkpoint", metavar="CKPT", help="checkpoint of SLS")
+    parser.add_argument(
+        "inputs", metavar="INPUT", nargs="+", help="manifest (.tsv), recording, folder (taken recursively), or text list of paths"
+    )
+    parser.add_argument("--output", metavar="FILE", type=Path, help="write the weights too, a tab-separated table")
+    add_batches(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the mean weights as a table with bars."""
+    from sls_plugin.scoring.inputs import read_inputs
+
+    trials = read_inputs(args.inputs)
+
+    import torch  # slow to import: the problems above are told first
+
+    from protocols.atomic import replacing
+    from sls_plugin.scoring.engine import ScoringEngine, load_detector
+    from sls_plugin.scoring.layer_weights import mean_layer_weights
+
+    device = usable_device(args.device)
+    model, segment = load_detector(args.checkpoint)
+    engine = ScoringEngine(
+        model, segment, device=device, dtype=torch.float32, batch_size=args.batch_size, num_workers=args.num_workers
+    )
+    weights = mean_layer_weights(engine, trials)
+    rows = list(enumerate(zip(*(of_class.tolist() for of_class in weights.values()), strict=True)))
+    highest = max(max(row) for _, row in rows)
+    print("layer" + "".join(f"{label:>12}" for label in weights))
+    for layer, row in rows:
+        bar = "#" * round(BAR * max(row) / highest)
+        print(f"{layer:>5}" + "".join(f"{weight:>12.6f}" for weight in row) + f"  {bar}")
+    if args.output:
+        with replacing(args.output) as temporary:
+            lines = ["\t".join(("layer", *weights)), *("\t".join(map(repr, (layer, *row))) for layer, row in rows)]
+            temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return 0

@@ -4,6 +4,7 @@ import csv
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from sys import intern
+from typing import Any
 
 from .errors import DataError
 from .text import read_lines
@@ -38,10 +39,22 @@ def read_table(path: Path, columns: Mapping[str, str], delimiter: str = ",") -> 
             if header.count(name) != 1:
                 what = f"{header.count(name)} columns named {name} instead of one"
                 raise DataError(f"{path}:1: {what}: the header names {delimiter.join(columns)}")
-        rows = ((table.line_num, cells) for cells in table)
+        rows = _rows(path, lines, table, delimiter)
         yield from _trials(path, [columns.get(name, "-") for name in header], rows, delimiter.join(header), {})
     except csv.Error as error:
         raise DataError(f"{path}:{table.line_num}: {error}: quote a cell whole, or not at all") from None
+
+
+def _rows(path: Path, lines: Sequence[str], table: Any, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """The rows below a CSV header with their lines; raises DataError on one that has swallowed others with a stray mark."""
+    n_delimiters, first = lines[0].count(delimiter), 2
+    for cells in table:
+        for number, line in enumerate(lines[first : table.line_num], start=first + 1):
+            if line.count(delimiter) >= n_delimiters:
+                what = f"a cell in quotation marks goes on through line {number}, which is a row of its own"
+                raise DataError(f"{path}:{first}: {what}: double a mark that is meant as text")
+        yield first, cells
+        first = table.line_num + 1
 
 
 def _trials(

@@ -1,6 +1,7 @@
 """Keys: the labels that scores are evaluated against, from the official files of a corpus or from a list."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from . import asvspoof5, asvspoof2019, asvspoof2021, in_the_wild
 from .errors import DataError
 from .manifest import read_manifest
 from .places import find_file
+from .recordings import numbered, unique
 from .speaker_verification import ASVScores, read_asv_2019, read_asv_2021
 from .text import read_lines
 from .trial import Trial
@@ -49,12 +51,9 @@ def read_keys(corpus: str, path: str | Path, phase: str | None = None) -> Keys:
     Raises DataError on what is not a key file, repeated ids, missing labels, and a phase without trials.
     """
     layout = LAYOUTS[corpus]
-    path = find_file(path, layout.places, f"keys of {corpus}")
-    trials = {}
-    for trial in layout.read(path):
-        if trial.id in trials:
-            raise DataError(f"{path}: repeated id {trial.id!r}: list each trial once")
-        trials[trial.id] = trial
+    what = "manifest (official keys need the name of their corpus)" if corpus == "labels" else f"keys of {corpus}"
+    path = find_file(path, layout.places, what)
+    trials = {trial.id: trial for _, trial in unique(numbered(path, layout.read(path)))}
     if unlabelled := [trial.id for trial in trials.values() if not trial.label]:
         what = f"{len(unlabelled):,} of {len(trials):,} trials have no label, the first is {unlabelled[0]!r}"
         raise DataError(f"{path}: {what}: keys need the label of every trial")
@@ -70,14 +69,13 @@ def read_keys(corpus: str, path: str | Path, phase: str | None = None) -> Keys:
     return Keys(corpus, path, phase, chosen, others, asv.of_phase(phase) if asv else None)
 
 
-def _with_phases(
-    read: Callable[[Path], Iterable[Trial]], prefixes: Mapping[str, str]
-) -> Callable[[Path], Iterator[Trial]]:
-    """The reader with the phase of each trial, which the beginning of an id tells; eval where it is none of `prefixes`."""
+def _with_phases(read: Callable[[Path], Iterable[Trial]]) -> Callable[[Path], Iterator[Trial]]:
+    """The reader with the phase of each trial: ids such as LA_T_1000137 tell it; eval where they do not."""
 
     def read_with_phases(path: Path) -> Iterator[Trial]:
         for trial in read(path):
-            phase = next((phase for prefix, phase in prefixes.items() if trial.id.startswith(prefix)), "eval")
+            subset = _SUBSET.match(trial.id)
+            phase = {"T": "train", "D": "dev"}.get(subset[1], "eval") if subset else "eval"
             yield replace(trial, facts={**trial.facts, "phase": phase})
 
     return read_with_phases
@@ -111,20 +109,19 @@ def _read_labels(path: Path) -> Iterable[Trial]:
     return read_manifest(path) if len(header) > 1 and "id" in header else read_labelled_list(path)
 
 
+_SUBSET = re.compile(r"(?:[A-Z]+_)?([TDE])_")
 _EVAL_2019LA = "ASVspoof2019.LA.cm.eval.trl.txt"
 _PROTOCOLS_2019LA = "ASVspoof2019_LA_cm_protocols"
 
 LAYOUTS = {
     "2019la": KeyLayout(
         (_EVAL_2019LA, f"{_PROTOCOLS_2019LA}/{_EVAL_2019LA}", f"LA/{_PROTOCOLS_2019LA}/{_EVAL_2019LA}"),
-        _with_phases(asvspoof2019.read_protocol, {"LA_T_": "train", "LA_D_": "dev"}),
+        _with_phases(asvspoof2019.read_protocol),
         _find_asv_2019,
     ),
     "2021la": KeyLayout(asvspoof2021.LA_KEY_PLACES, asvspoof2021.read_la_key, _find_asv_2021),
     "2021df": KeyLayout(asvspoof2021.DF_KEY_PLACES, asvspoof2021.read_df_key),
-    "in-the-wild": KeyLayout(in_the_wild.KEY_PLACES, _with_phases(in_the_wild.read_key, {})),
-    "asvspoof5": KeyLayout(
-        asvspoof5.KEY_PLACES, _with_phases(asvspoof5.read_protocol, {"T_": "train", "D_": "dev"})
-    ),
+    "in-the-wild": KeyLayout(in_the_wild.KEY_PLACES, _with_phases(in_the_wild.read_key)),
+    "asvspoof5": KeyLayout(asvspoof5.KEY_PLACES, _with_phases(asvspoof5.read_protocol)),
     "labels": KeyLayout(("eval.tsv",), _read_labels),
 }

@@ -55,11 +55,15 @@ def with_recordings(listed: Iterable[Listed], folder: str | Path, allow_missing:
         raise DataError(f"{folder}: no such folder: give the folder of the recordings as --audio")
     find = _recordings(root)
     found: list[Trial] = []
+    taken: set[str] = set()
     missing: dict[str, str] = {}
     for where, trial in unique(listed):
         if os.path.isabs(trial.id) or ".." in trial.id.split("/"):
             raise DataError(f"{where}: id {trial.id!r} leads out of {folder}: use names inside the folder")
-        if path := find(trial.id):
+        if path := find(os.path.normpath(trial.id)):
+            if path in taken:
+                raise DataError(f"{where}: {trial.id!r} has the same recording as a trial before it: list each utterance once")
+            taken.add(path)
             found.append(Trial(trial.id, path, trial.label, trial.n_frames, trial.facts))
         else:
             missing[trial.id] = where
@@ -135,7 +139,7 @@ def _n_frames(path: str) -> int:
     import soundfile
 
     try:
-        header = soundfile.info(path)
+        header = soundfile.info(os.fsencode(path))  # soundfile would not take a name that is not UTF-8
     except soundfile.LibsndfileError as error:
         reason = error.error_string.strip(". ")
         raise DataError(f"{path}: its header cannot be read ({reason}): copy it again or remove it") from None

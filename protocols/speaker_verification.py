@@ -10,6 +10,7 @@ import numpy as np
 
 from .errors import DataError
 from .text import read_lines
+from .trial import PHASE_SPELLINGS
 
 KINDS = ("target", "nontarget", "spoof")
 
@@ -56,6 +57,10 @@ def read_asv_2021(score_file: Path, key_file: Path) -> ASVScores:
     if names != key_names and sorted(names) == sorted(key_names):
         raise DataError(f"{score_file}: the trials stand in another order than in {key_file}: take both from one key package")
     _, _, codecs, _, attacks, kinds, _, phases = zip(*keys, strict=True)
+    if unknown := {*phases} - PHASE_SPELLINGS.keys():
+        number = next(number for number, phase in enumerate(phases, start=1) if phase in unknown)
+        raise DataError(f"{key_file}:{number}: unknown phase {phases[number - 1]!r}: write {' or '.join(PHASE_SPELLINGS)}")
+    phases = [PHASE_SPELLINGS[phase] for phase in phases]
     scores = _floats(score_file, [row[2] for row in scored])
     return ASVScores(score_file, scores, _checked_kinds(key_file, kinds), attacks, codecs, phases)
 

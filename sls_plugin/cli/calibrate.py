@@ -5,7 +5,9 @@ import sys
 from pathlib import Path
 
 from protocols import DataError
-from protocols.keys import LAYOUTS, read_keys
+from protocols.keys import LAYOUTS, PHASES, read_keys
+
+from .arguments import refuse_inputs
 
 HELP = "turn scores into log-likelihood ratios, and fuse several systems"
 
@@ -31,6 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"whose keys they are, one of {', '.join(LAYOUTS)} (default: labels, that is a manifest or a list)",
     )
     parser.add_argument(
+        "--phase", choices=PHASES, help="learn from trials of this phase (default: eval where the keys tell phases, else all)"
+    )
+    parser.add_argument(
         "--apply", metavar="SCORES", type=Path, nargs="+", required=True,
         help="scores to convert, of the same systems in the same order",
     )
@@ -43,6 +48,7 @@ def run(args: argparse.Namespace) -> int:
     if len(args.apply) != len(args.scores):
         what = f"--apply has {len(args.apply)} score files for {len(args.scores)} systems"
         raise argparse.ArgumentError(None, f"{what}: give one for each, in the same order")
+    refuse_inputs(args.output, (*args.scores, *args.apply, args.keys))
     if args.output.exists() and not args.overwrite:
         raise DataError(f"{args.output}: exists already: give --overwrite to replace it, or another --output")
     import numpy as np
@@ -52,14 +58,18 @@ def run(args: argparse.Namespace) -> int:
     from sls_plugin.report.scored_trials import read_scored_trials
     from sls_plugin.scoring.score_file import read_scores, write_scores
 
-    keys = read_keys(args.corpus, args.keys)
+    keys = read_keys(args.corpus, args.keys, args.phase)
     systems = [read_scored_trials(path, keys) for path in args.scores]
     bonafide = np.stack([system.bonafide for system in systems], axis=1)
     spoof = np.stack([system.spoof for system in systems], axis=1)
-    calibration = fit_calibration(bonafide, spoof)
+    try:
+        calibration = fit_calibration(bonafide, spoof)
+    except ValueError as error:
+        raise DataError(f"{args.scores[0]}: {error}: give scores of a usual size") from None
     for path, weight in zip(args.scores, calibration.weights, strict=True):
         if weight <= 0:
-            print(f"sls calibrate: warning: {path} has the weight {weight:.6g}: is its sign inverted?", file=sys.stderr)
+            why = "is its sign inverted?" if weight < 0 else "its scores tell nothing"
+            print(f"sls calibrate: warning: {path} has the weight {weight:.6g}: {why}", file=sys.stderr)
 
     first, *others = tables = [read_scores(path) for path in args.apply]
     for path, table in zip(args.apply[1:], others, strict=True):

@@ -8,7 +8,7 @@ from pathlib import Path
 from protocols.atomic import replacing
 from protocols.keys import LAYOUTS, PHASES, read_keys
 
-from .arguments import add_resampling
+from .arguments import add_resampling, refuse_inputs
 
 HELP = "compare scores with the keys of a corpus"
 
@@ -49,16 +49,17 @@ def run(args: argparse.Namespace) -> int:
     from sls_plugin.report.figures import figures
     from sls_plugin.report.text import evaluation_text
 
+    refuse_inputs(args.json, (args.scores, args.keys))
     if args.by_speaker and not args.bootstrap:
         raise argparse.ArgumentError(None, "--by-speaker needs --bootstrap")
     bootstrap = Bootstrap(args.bootstrap, args.by_speaker) if args.bootstrap else None
     keys = read_keys(args.corpus, args.keys, args.phase)
     evaluation = evaluate(args.scores, keys, args.allow_missing, args.negate, bootstrap)
-    for warning in evaluation.warnings:
-        print(f"sls evaluate: warning: {warning}", file=sys.stderr)
-    print(evaluation_text(evaluation, args.scores, args.negate))
     if args.json:
         with replacing(args.json) as temporary:
             text = json.dumps(figures(evaluation), indent=2, ensure_ascii=False, allow_nan=False)
             temporary.write_text(text + "\n", encoding="utf-8")
+    for warning in evaluation.warnings:
+        print(f"sls evaluate: warning: {warning}", file=sys.stderr)
+    print(evaluation_text(evaluation, args.scores))
     return 0

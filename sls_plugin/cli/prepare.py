@@ -81,6 +81,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the manifest DATA/SPLIT.tsv and print one line that sums it up."""
+    if not args.split or Path(args.split).name != args.split:
+        raise argparse.ArgumentError(None, f"--split {args.split!r}: give a plain name, such as train, dev or eval")
     read_trials = CORPORA[args.corpus]
     trials = read_trials(**_reader_options(args, inspect.signature(read_trials).parameters))
     if not args.no_durations:

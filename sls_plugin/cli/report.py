@@ -6,7 +6,7 @@ from pathlib import Path
 from protocols.atomic import replacing
 from protocols.keys import LAYOUTS, PHASES, read_keys
 
-from .arguments import add_resampling, finite_number
+from .arguments import add_resampling, finite_number, refuse_inputs
 
 HELP = "write an HTML report on one or several score files"
 
@@ -70,5 +70,6 @@ def _check(args: argparse.Namespace) -> None:
             raise argparse.ArgumentError(None, f"--{option.replace('_', '-')} needs --keys")
     if args.by_speaker and not args.bootstrap:
         raise argparse.ArgumentError(None, "--by-speaker needs --bootstrap")
-    if len({path.absolute() for path in args.scores}) < len(args.scores):
+    refuse_inputs(args.output, [*args.scores, *filter(None, [args.keys])])
+    if len({path.resolve() for path in args.scores}) < len(args.scores):
         raise argparse.ArgumentError(None, "a score file is given twice")

@@ -133,7 +133,7 @@ def _speaker_counts(
     names, speaker_of_trial = np.unique(speakers[bonafide_first], return_inverse=True)
 
     def draw(generator: np.random.Generator) -> Counts:
-        while True:  # both classes have speakers, so most draws hold both
+        while True:  # ends: both classes have speakers
             drawn = generator.integers(names.size, size=names.size)
             counts = np.bincount(drawn, minlength=names.size)[speaker_of_trial]
             if counts[:n_bonafide].any() and counts[n_bonafide:].any():

@@ -33,13 +33,15 @@ class GroupResult:
 class OfficialTable:
     """The table of the 2021 challenge: rows of attacks or vocoder classes, columns of codecs, the last of each pooled.
 
-    `eer` and `min_tdcf` (None without ASV scores) are fractions, rows x columns; NaN where a class is missing.
+    `eer` and `min_tdcf` (None without ASV scores) are fractions, rows x columns; NaN where a class is missing. Trials with
+    another attack, vocoder or codec, `n_outside` of them, count in pooled cells only.
     """
 
     rows: Sequence[str]
     columns: Sequence[str]
     eer: np.ndarray
     min_tdcf: np.ndarray | None
+    n_outside: int
 
 
 def per_attack(scored: ScoredTrials) -> dict[str, GroupResult]:
@@ -76,15 +78,17 @@ def official_table(scored: ScoredTrials) -> OfficialTable | None:
         fact, rows, columns = "vocoder", DF_VOCODERS, DF_CODECS
     else:
         return None
-    cells = (scored.scores, scored.is_bonafide, _codes(scored.facts(fact), rows), _codes(scored.facts("codec"), columns))
+    row, column = _codes(scored.facts(fact), rows), _codes(scored.facts("codec"), columns)
+    n_outside = int(((row < 0) & ~scored.is_bonafide | (column < 0)).sum())
+    cells = (scored.scores, scored.is_bonafide, row, column)
     names, size = ((*rows, "pooled"), (*columns, "pooled")), (len(rows), len(columns))
     if keys.asv is None:
-        return OfficialTable(*names, eer_table(*cells, *size), None)
+        return OfficialTable(*names, eer_table(*cells, *size), None, n_outside)
     asv = ASVTrials(
         keys.asv.scores, np.array(keys.asv.kinds), _codes(keys.asv.attacks, rows), _codes(keys.asv.codecs, columns)
     )
     table = tdcf_table(*cells, asv, *size)
-    return OfficialTable(*names, table.eer, table.min_tdcf)
+    return OfficialTable(*names, table.eer, table.min_tdcf, n_outside)
 
 
 def _codes(words: Sequence[str], names: Sequence[str]) -> np.ndarray:

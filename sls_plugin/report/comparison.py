@@ -10,7 +10,7 @@ import numpy as np
 from protocols.keys import Keys
 from sls_plugin.metrics.bootstrap import PairedComparison, compare_paired, confidence_interval
 
-from .evaluation import Bootstrap, Evaluation, eer_samples, evaluate
+from .evaluation import Bootstrap, Evaluation, eer_samples, evaluate, warnings_on_resamples
 from .scored_trials import read_scored_trials
 
 MAX_SYSTEMS = 5  # of which all pairs are compared
@@ -50,7 +50,12 @@ def evaluate_together(
         return evaluations, []
     samples = eer_samples([evaluation.scored for evaluation in evaluations], bootstrap)
     with_intervals = [
-        replace(evaluation, bootstrap=bootstrap, eer_ci=confidence_interval(of_system))
+        replace(
+            evaluation,
+            bootstrap=bootstrap,
+            eer_ci=confidence_interval(of_system),
+            warnings=(*evaluation.warnings, *warnings_on_resamples(evaluation.scored, evaluation.eer, bootstrap)),
+        )
         for evaluation, of_system in zip(evaluations, samples.T, strict=True)
     ]
     return with_intervals, list(_compared([evaluation.eer for evaluation in evaluations], samples))

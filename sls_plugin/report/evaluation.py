@@ -1,6 +1,6 @@
 """Scores against keys: the figures of one system, and what a reader must know before believing them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,8 @@ from .breakdown import GroupResult, OfficialTable, official_table, per_attack, p
 from .scored_trials import ScoredTrials, read_scored_trials
 
 MANY_TIES = 0.01  # of the trials of a class
+FEW_ERRORS = 10  # trials; a bootstrap of fewer is too narrow
+FEW_SPEAKERS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,7 @@ class Evaluation:
     """
 
     scored: ScoredTrials
+    negated: bool
     eer: float
     eer_threshold: float
     eer_tie_aware: float
@@ -70,23 +73,32 @@ def evaluate(
     eer, eer_threshold = equal_error_rate(bonafide, spoof)
     tie_aware = tie_aware_equal_error_rate(bonafide, spoof)[0]
     rates, asv_source = _asv_rates(keys)
+    min_tdcf = _min_tdcf(min_tdcf_2021, bonafide, spoof, rates)
+    table = official_table(scored)
+    warnings = [
+        *_warnings_on_trials(scored, table),
+        *_warnings_on_scores(scored, eer, tie_aware, negate),
+        *_warnings_on_asv(keys, rates, min_tdcf),
+        *(warnings_on_resamples(scored, eer, bootstrap) if bootstrap else []),
+    ]
     return Evaluation(
         scored=scored,
+        negated=negate,
         eer=eer,
         eer_threshold=eer_threshold,
         eer_tie_aware=tie_aware,
         bootstrap=bootstrap,
         eer_ci=confidence_interval(eer_samples([scored], bootstrap)[:, 0]) if bootstrap else None,
         asv_source=asv_source,
-        min_tdcf=_min_tdcf(min_tdcf_2021, bonafide, spoof, rates),
+        min_tdcf=min_tdcf,
         min_tdcf_2019=_min_tdcf(min_tdcf_2019, bonafide, spoof, rates),
         min_dcf=min_dcf(bonafide, spoof)[0],
         act_dcf=act_dcf(bonafide, spoof),
         cllr=cllr(bonafide, spoof),
         per_attack=per_attack(scored),
         per_condition=per_condition(scored),
-        table=official_table(scored),
-        warnings=tuple(_warnings(scored, eer, tie_aware, negate)),
+        table=table,
+        warnings=tuple(warnings),
     )
 
 
@@ -102,6 +114,8 @@ def eer_samples(systems: Sequence[ScoredTrials], bootstrap: Bootstrap) -> np.nda
             what = f"the speaker of {names.count(''):,} of {len(names):,} trials is not known"
             raise DataError(f"{scored.keys.path}: {what}: resample trials instead")
         speakers = np.unique(names, return_inverse=True)[1]
+        if fewest_speakers(scored) < 2:
+            raise DataError(f"{scored.keys.path}: a class has one speaker only: resample trials instead")
     scores = np.stack([system.scores for system in systems])
     try:
         return bootstrap_eers(scores, scored.is_bonafide, bootstrap.n_samples, speakers)
@@ -115,7 +129,7 @@ def _asv_rates(keys: Keys) -> tuple[ASVErrorRates | None, str | None]:
         scores, kinds = keys.asv.scores, np.array(keys.asv.kinds)
         rates = asv_error_rates(*(scores[kinds == kind] for kind in ("target", "nontarget", "spoof")))
         return rates, f"{scores.size:,} scores of the organisers' system, {keys.asv.path.name}"
-    if (keys.corpus, keys.phase) == ("2019la", "eval"):
+    if (keys.corpus, keys.phase) == ("2019la", "eval") and all(trial.id.startswith("LA_E_") for trial in keys.trials):
         return ASV_2019_LA_EVAL, "the published error rates of the organisers' system: no ASV scores beside the keys"
     return None, None
 
@@ -136,29 +150,56 @@ def _min_tdcf(
     return None if np.isnan(value) else value
 
 
-def _warnings(scored: ScoredTrials, eer: float, tie_aware: float, negate: bool) -> list[str]:
-    """What a reader must know before believing the equal error rate."""
-    bonafide, spoof, warnings = scored.bonafide, scored.spoof, []
+def fewest_speakers(scored: ScoredTrials) -> int:
+    """The number of speakers of the class that has fewer."""
+    speakers = np.array(scored.facts("speaker"))
+    return min(np.unique(speakers[of_class]).size for of_class in (scored.is_bonafide, ~scored.is_bonafide))
+
+
+def _warnings_on_trials(scored: ScoredTrials, table: OfficialTable | None) -> Iterator[str]:
+    """Which trials the figures are on, where that is not what papers report."""
     phases = sorted({*scored.facts("phase")} - {""})
     if len(phases) > 1:
-        warnings.append(f"the phases {', '.join(phases)} are pooled: published figures are those of --phase eval")
+        yield f"the phases {', '.join(phases)} are pooled: published figures are those of --phase eval"
     if scored.n_missing:
-        warnings.append(f"{scored.n_missing:,} trials of the keys have no score and are left out: no official figures")
-    if eer > 0.5:
+        yield f"{scored.n_missing:,} trials of the keys have no score and are left out: no official figures"
+    if table and table.n_outside:
+        yield f"{table.n_outside:,} trials have no row or column in the official table: they count in its pooled cells only"
+
+
+def _warnings_on_scores(scored: ScoredTrials, eer: float, tie_aware: float, negate: bool) -> Iterator[str]:
+    """Inverted scores and ties."""
+    bonafide, spoof = scored.bonafide, scored.spoof
+    if eer > 0.5 and (other := equal_error_rate(-bonafide, -spoof)[0]) < eer:
         remedy = "without --negate" if negate else "with --negate"
-        other = equal_error_rate(-bonafide, -spoof)[0]
-        warnings.append(
+        yield (
             f"the EER of {_percent(eer)} is above 50 %: the sign of the scores may be inverted (higher must mean more "
             f"bona fide); `sls evaluate` {remedy} gives {_percent(other)}"
         )
     tied_bonafide, tied_spoof = ties_across_classes(bonafide, spoof)
     if max(tied_bonafide / bonafide.size, tied_spoof / spoof.size) >= MANY_TIES:
         together = "which is the same here" if _percent(tie_aware) == _percent(eer) else f"which gives {_percent(tie_aware)}"
-        warnings.append(
+        yield (
             f"many ties: {tied_bonafide:,} bona fide trials and {tied_spoof:,} spoofs share a score with the other "
             f"class; the official EER ({_percent(eer)}) rejects the bona fide ones first instead of all together, {together}"
         )
-    return warnings
+
+
+def _warnings_on_asv(keys: Keys, rates: ASVErrorRates | None, min_tdcf: float | None) -> Iterator[str]:
+    """Why there is no t-DCF in a corpus that has one."""
+    if keys.corpus in ("2019la", "2021la") and rates is None:
+        yield "no min t-DCF: the organisers' ASV scores are not beside the keys (README: where they lie)"
+    elif rates and min_tdcf is None:
+        yield f"no min t-DCF: in this phase the ASV scores lack targets, nontargets or spoofs ({keys.asv.scores.size:,} trials)"
+
+
+def warnings_on_resamples(scored: ScoredTrials, eer: float, bootstrap: Bootstrap) -> Iterator[str]:
+    """When an interval says less than it seems to."""
+    n_errors = round(eer * min(scored.bonafide.size, scored.spoof.size))
+    if n_errors < FEW_ERRORS:
+        yield f"the interval is too narrow: only about {n_errors} trials of the smaller class are in error"
+    if bootstrap.by_speaker and (n_speakers := fewest_speakers(scored)) < FEW_SPEAKERS:
+        yield f"the interval is too narrow: a class has only {n_speakers} speakers"
 
 
 def _percent(rate: float) -> str:

@@ -19,6 +19,7 @@ def figures(evaluation: Evaluation) -> dict[str, Any]:
         "n_bonafide": scored.bonafide.size,
         "n_spoof": scored.spoof.size,
         "n_missing": scored.n_missing,
+        "negated": evaluation.negated,
         "eer": evaluation.eer,
         "eer_threshold": evaluation.eer_threshold,
         "eer_tie_aware": evaluation.eer_tie_aware,

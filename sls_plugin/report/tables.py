@@ -41,8 +41,8 @@ def comparison(systems: Sequence[EvaluatedSystem], pairs: Sequence[Pair]) -> Tab
     """The difference of the equal error rates of each pair, a row for each."""
     rows = [(systems[pair.first].name, systems[pair.second].name, pair.comparison) for pair in pairs]
     caption = (
-        "The first system of a pair has the higher EER, by the difference; drawn again, the trials would give a difference "
-        "in the interval 19 times out of 20, and where the p-value is above 0.05 they could well turn the order round."
+        "The first system of a pair has the higher EER, by the difference. Of intervals made like this one, 19 in 20 hold the "
+        "true difference; where the p-value is above 0.05, chance alone may explain it."
     )
     if len(systems) > MAX_SYSTEMS:
         caption += f" Each of the {len(systems)} systems is compared with the best one only."

@@ -12,9 +12,9 @@ from .evaluation import Evaluation
 NAME_WIDTH = 60
 
 
-def evaluation_text(evaluation: Evaluation, score_file: str | Path, negated: bool = False) -> str:
+def evaluation_text(evaluation: Evaluation, score_file: str | Path) -> str:
     """The counts, the figures, and the official table of the corpus or the rates of each attack and codec."""
-    parts = ["\n".join(f"{name:<10}{fact}" for name, fact in _facts(evaluation, score_file, negated).items())]
+    parts = ["\n".join(f"{name:<10}{fact}" for name, fact in _facts(evaluation, score_file).items())]
     if evaluation.table:
         parts += _official_tables(evaluation.table)
     else:
@@ -35,12 +35,12 @@ def interval(ci: tuple[float, float], digits: int = 2) -> str:
     return f"[{100 * ci[0]:.{digits}f}, {100 * ci[1]:.{digits}f}]"
 
 
-def _facts(evaluation: Evaluation, score_file: str | Path, negated: bool) -> dict[str, str]:
+def _facts(evaluation: Evaluation, score_file: str | Path) -> dict[str, str]:
     """What is told in one line each."""
     scored = evaluation.scored
     keys = scored.keys
     facts = {
-        "scores": shortened(Path(score_file).name, NAME_WIDTH) + (" (negated)" if negated else ""),
+        "scores": shortened(Path(score_file).name, NAME_WIDTH) + (" (negated)" if evaluation.negated else ""),
         "corpus": keys.corpus,
         "phase": keys.phase,
         "trials": f"{len(scored.trials):,}: {scored.bonafide.size:,} bona fide, {scored.spoof.size:,} spoof",

@@ -9,6 +9,7 @@ from protocols.atomic import replacing
 from protocols.text import read_lines
 
 _EXAMPLES = 3
+FLOAT32_MAX = 3.4028235e38
 
 
 def read_scores(path: str | Path) -> dict[str, float]:
@@ -28,12 +29,12 @@ def read_scores(path: str | Path) -> dict[str, float]:
             repeated.append(f"line {number}: {name!r} {relation}")
         else:
             scores[name] = score
-            if not math.isfinite(score):
+            if not abs(score) <= FLOAT32_MAX:
                 not_finite.append(f"line {number}: {name!r} {score}")
     problems = [
         counted(malformed, "malformed line", "malformed lines"),
         counted(repeated, "repeated id", "repeated ids"),
-        counted(not_finite, "score that is NaN or infinite", "scores that are NaN or infinite"),
+        counted(not_finite, "score that is NaN or infinite", "scores that are NaN or infinite"),  # as no detector writes
     ]
     if any(problems):
         remedy = "a line is `id score`, one per trial: score the trials again into a new file"

@@ -185,5 +185,6 @@ def test_refuses_a_repeated_trial_of_a_protocol(protocol):
 
 @pytest.mark.parametrize("corpus", LAYOUTS)
 def test_a_folder_without_keys_names_the_file_that_is_missing(corpus, tmp_path):
-    with pytest.raises(DataError, match=f"no keys of {corpus} in this folder: .*{LAYOUTS[corpus].places[0]}"):
+    what = "no manifest .* in this folder" if corpus == "labels" else f"no keys of {corpus} in this folder"
+    with pytest.raises(DataError, match=f"{what}: .*{LAYOUTS[corpus].places[0]}"):
         read_keys(corpus, tmp_path)

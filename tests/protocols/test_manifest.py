@@ -174,6 +174,6 @@ def test_no_partial_file_is_left_when_the_trials_break_off(tmp_path):
 
 def test_no_partial_file_is_left_when_the_manifest_cannot_be_put_in_place(tmp_path):
     (tmp_path / "eval.tsv").mkdir()
-    with pytest.raises(IsADirectoryError):
+    with pytest.raises(DataError, match=r"eval\.tsv: is a folder: name a file to write"):
         write_manifest(tmp_path / "eval.tsv", [Trial("E_1", "a.wav")])
     assert [path.name for path in tmp_path.iterdir()] == ["eval.tsv"]

@@ -65,6 +65,15 @@ def test_rows_too_few_are_refused(package):
         read_keys("2021la", package)
 
 
+def test_phases_are_read_in_every_spelling_and_no_other(package):
+    (package / "ASV/trial_metadata.txt").write_text(KEYS_2021.replace("progress", "hidden_track"))
+    (package / "CM/trial_metadata.txt").write_text(CM_KEYS_2021.replace("progress", "hidden"))
+    assert read_keys("2021la", package, "hidden").asv.scores.tolist() == [7.5]
+    (package / "ASV/trial_metadata.txt").write_text(KEYS_2021.replace("eval", "evaluation"))
+    with pytest.raises(DataError, match=r"trial_metadata.txt:2: unknown phase 'evaluation'"):
+        read_keys("2021la", package)
+
+
 @pytest.mark.parametrize("subset", ["eval", "dev"])
 def test_keys_of_2019_find_the_asv_scores_of_their_subset(tmp_path, subset):
     protocol = tmp_path / f"LA/ASVspoof2019_LA_cm_protocols/ASVspoof2019.LA.cm.{subset}.trl.txt"

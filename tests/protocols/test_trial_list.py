@@ -59,3 +59,11 @@ def test_ids_are_paths_below_the_folder_with_or_without_suffix(file, tmp_path):
         Trial("b", str(audio / "b.flac")),
         Trial("c/d", str(audio / "wav/c/d.wav"), "bonafide"),
     ]
+
+
+@pytest.mark.parametrize("again", ["./0.wav", "a/../0.wav", "0"])
+def test_a_recording_that_is_listed_twice_is_found(tmp_path, again):
+    (tmp_path / "0.wav").touch()
+    (tmp_path / "list.txt").write_text(f"0.wav spoof\n{again} bonafide\n")
+    with pytest.raises(DataError, match=r"list.txt:2: .*(same recording as a trial before it|leads out)"):
+        read_trials(tmp_path, tmp_path / "list.txt")

@@ -46,7 +46,7 @@ def test_prints_a_table_and_writes_full_precision(folder, capsys):
     assert result.pop("cllr") == pytest.approx(cllr, abs=1e-12)
     # At the Bayes threshold of -0.64 no bona fide trial is rejected and one of two spoofs accepted: 0.5 x 0.5 / 0.5.
     assert result == {
-        "corpus": "labels", "phase": "all", "n_bonafide": 2, "n_spoof": 2, "n_missing": 0,
+        "corpus": "labels", "phase": "all", "n_bonafide": 2, "n_spoof": 2, "n_missing": 0, "negated": False,
         "eer": 0.5, "eer_threshold": 0.1, "eer_tie_aware": 0.5, "eer_ci": None, "min_tdcf": None, "min_tdcf_2019": None,
         "min_dcf": 0.5, "act_dcf": 0.5, "per_attack": {}, "per_condition": {}, "table": None, "warnings": [],
     }  # fmt: skip
@@ -133,7 +133,7 @@ def test_absent_files_are_one_line(folder, capsys):
 
 
 def test_wrong_usage_exits_2(folder):
-    for options in (["--phase", "development"], ["--bootstrap"], ["--bootstrap", "many"], ["--by-speaker"]):
+    for options in (["--phase", "development"], ["--bootstrap"], ["--bootstrap", "many"], ["--bootstrap", "9"], ["--by-speaker"]):
         with pytest.raises(SystemExit) as stop:
             run(folder, *options)
         assert stop.value.code == 2
@@ -261,8 +261,77 @@ def test_intervals_by_trial_and_by_speaker(folder, capsys):
     assert "% from 300 resamples of speakers\n" in output
 
 
+def write_keys(folder, rows):
+    """A manifest with the speaker of each trial as keys."""
+    lines = [f"{name}\tx\t0\t{label}\t{speaker}\n" for name, label, speaker in rows]
+    (folder / "labels.txt").write_text("id\taudio\tn_frames\tlabel\tspeaker\n" + "".join(lines))
+
+
+def test_intervals_that_say_too_little_are_refused_or_told(folder, capsys):
+    labels = {"a": "bonafide", "b": "spoof", "c": "bonafide", "d": "spoof"}
+    write_keys(folder, [(name, label, f"speaker {label}") for name, label in labels.items()])
+    assert run(folder, "--bootstrap", "100", "--by-speaker") == 1
+    assert "a class has one speaker only: resample trials instead" in capsys.readouterr().err
+    write_keys(folder, [(name, label, f"speaker {name}") for name, label in labels.items()])
+    assert run(folder, "--bootstrap", "100", "--by-speaker") == 0
+    told = capsys.readouterr().err
+    assert "the interval is too narrow: only about 1 trials of the smaller class are in error" in told
+    assert "the interval is too narrow: a class has only 2 speakers" in told
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("LA_1 PA_E_1 aaa - bonafide\nLA_2 PA_E_2 aaa AA spoof\n", "eval"),
+        ("LA_1 PA_D_1 aaa - bonafide\nLA_2 PA_D_2 aaa AA spoof\n", "all"),
+        ("LA_1 MINI_E_1 - - bonafide\nLA_2 MINI_E_2 - A07 spoof\n", "eval"),
+    ],
+)
+def test_the_asv_system_of_2019la_says_nothing_of_other_corpora(tmp_path, text, expected, capsys):
+    (tmp_path / "key.txt").write_text(text)
+    names = [line.split()[1] for line in text.splitlines()]
+    (tmp_path / "scores.txt").write_text(f"{names[0]} 1\n{names[1]} 0\n")
+    evaluate = ["evaluate", "2019la", str(tmp_path / "scores.txt"), "--keys", str(tmp_path / "key.txt")]
+    assert main([*evaluate, "--json", str(tmp_path / "r.json")]) == 0
+    result = json.loads((tmp_path / "r.json").read_text())
+    assert (result["min_tdcf"], result["min_tdcf_2019"], result["phase"]) == (None, None, expected)
+    assert "no min t-DCF: the organisers' ASV scores are not beside the keys" in capsys.readouterr().err
+
+
+def test_trials_outside_the_official_table_are_told(tmp_path, capsys):
+    (tmp_path / "trial_metadata.txt").write_text(
+        "LA_1 LA_E_1 none - bonafide bonafide notrim eval\nLA_2 LA_E_2 none - A07 spoof notrim eval\n"
+        "LA_2 LA_E_3 none - A20 spoof notrim eval\nLA_2 LA_E_4 evs - A07 spoof notrim eval\n"
+    )
+    (tmp_path / "scores.txt").write_text("LA_E_1 1\nLA_E_2 0\nLA_E_3 2\nLA_E_4 0\n")
+    assert main(["evaluate", "2021la", str(tmp_path / "scores.txt"), "--keys", str(tmp_path)]) == 0
+    assert "2 trials have no row or column in the official table" in capsys.readouterr().err
+
+
+def test_outputs_that_would_replace_something_are_refused(folder, capsys):
+    (folder / "folder").mkdir()
+    assert run(folder, "--json", str(folder / "folder")) == 1
+    output = capsys.readouterr()
+    assert "folder: is a folder: name a file to write" in output.err
+    assert output.out == ""
+    with pytest.raises(SystemExit) as stop:
+        run(folder, "--json", str(folder / "folder" / ".." / "scores.txt"))
+    assert stop.value.code == 2
+    assert (folder / "scores.txt").read_text() == SCORES
+
+
+def test_a_closed_pipe_is_no_traceback(folder):
+    arguments = ["evaluate", "labels", folder / "scores.txt", "--keys", folder / "labels.txt"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sls_plugin", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    assert process.wait() == 1
+
+
 def test_a_bootstrap_by_speaker_needs_speakers(folder, capsys):
-    assert run(folder, "--bootstrap", "10", "--by-speaker") == 1
+    assert run(folder, "--bootstrap", "100", "--by-speaker") == 1
     assert "the speaker of 4 of 4 trials is not known: resample trials instead" in capsys.readouterr().err
 
 

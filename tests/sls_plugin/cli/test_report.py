@@ -67,7 +67,7 @@ def test_resamples_a_thousand_times_unless_told_otherwise(folder):
 
 
 def test_resamples_speakers(folder, capsys):
-    command = ["report", str(folder / "scores.txt"), "--bootstrap", "20", "--by-speaker"]
+    command = ["report", str(folder / "scores.txt"), "--bootstrap", "100", "--by-speaker"]
     command += ["--output", str(folder / "report.html"), "--keys"]
     assert main([*command, str(folder / "labels.txt")]) == 1
     error = capsys.readouterr().err
@@ -76,7 +76,7 @@ def test_resamples_speakers(folder, capsys):
     rows = ("a\ta.wav\t0\tbonafide\tx", "b\tb.wav\t0\tspoof\tx", "c\tc.wav\t0\tbonafide\ty", "d\td.wav\t0\tspoof\ty")
     (folder / "eval.tsv").write_text("\n".join(["id\taudio\tn_frames\tlabel\tspeaker", *rows]) + "\n")
     assert main([*command, str(folder / "eval.tsv")]) == 0
-    assert "from 20 resamples of whole speakers" in (folder / "report.html").read_text()
+    assert "from 100 resamples of whole speakers" in (folder / "report.html").read_text()
 
 
 def test_trials_without_a_score_are_refused_or_left_out(folder, capsys):
@@ -115,7 +115,8 @@ def test_bad_data_leaves_no_page(folder, capsys):
     "options",
     [
         ["--corpus", "labels"], ["--phase", "eval"], ["--allow-missing"], ["--by-speaker"],
-        ["--keys", "labels.txt", "--by-speaker", "--bootstrap", "0"], ["--bootstrap", "-1"],
+        ["--keys", "labels.txt", "--by-speaker", "--bootstrap", "0"], ["--bootstrap", "-1"], ["--bootstrap", "99"],
+        ["--bootstrap", "1000000"],
         ["--threshold", "nan"], ["--threshold", "inf"], ["--threshold", "high"],
     ],
 )  # fmt: skip
@@ -144,3 +145,12 @@ def test_reports_without_torch(folder):
         "from sls_plugin.__main__ import main; main(sys.argv[1:]); sys.exit('torch' in sys.modules)", folder
     )
     assert done.returncode == 0
+
+
+def test_an_output_that_is_an_input_is_refused(folder, capsys):
+    before = (folder / "scores.txt").read_text()
+    with pytest.raises(SystemExit) as stop:
+        main(["report", str(folder / "scores.txt"), "--output", str(folder / "x" / ".." / "scores.txt")])
+    assert stop.value.code == 2
+    assert "scores.txt is an input: name another file to write" in capsys.readouterr().err
+    assert (folder / "scores.txt").read_text() == before

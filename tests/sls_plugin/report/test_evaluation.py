@@ -154,8 +154,8 @@ def test_few_ties_are_passed_over(scored):
 def test_table_tells_counts_phase_and_rates_within_100_columns(scored):
     labels = FOUR | {"e": "spoof"}
     attacks = {"b": "A1", "d": "attack with a long name " * 9}
-    result = scored({"a": 3, "b": 1, "c": 1.5, "d": 2}, labels, attacks, allow_missing=True)
-    table = evaluation_text(result, "folder/" + "long name" * 30 + ".txt", negated=True)
+    result = scored({"a": -3, "b": -1, "c": -1.5, "d": -2}, labels, attacks, allow_missing=True, negate=True)
+    table = evaluation_text(result, "folder/" + "long name" * 30 + ".txt")
     lines = table.splitlines()
     assert max(map(len, lines)) <= 100
     words = [line.split() for line in lines]

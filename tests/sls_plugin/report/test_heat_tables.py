@@ -13,7 +13,7 @@ NAN = math.nan
 
 def table(eer, min_tdcf=None):
     """An official table of one row besides the pooled one, and of two columns besides the pooled one."""
-    return OfficialTable(("long_name", "pooled"), ("c1", "c2", "pooled"), np.array(eer), min_tdcf)
+    return OfficialTable(("long_name", "pooled"), ("c1", "c2", "pooled"), np.array(eer), min_tdcf, 0)
 
 
 def test_values_keep_their_row_and_column_when_the_longer_side_runs_down():

@@ -23,7 +23,7 @@ A higher score means more bona fide. It is the score that the detector's authors
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `sls score`."""
     parser.epilog = EPILOG
-    parser.add_argument("checkpoint", metavar="CKPT", help="checkpoint of a detector, as training writes it")
+    parser.add_argument("checkpoint", metavar="CKPT", help="checkpoint of a detector: of this project or the original authors' .pth")
     parser.add_argument(
         "inputs", metavar="INPUT", nargs="+", help="manifest (.tsv), recording, folder (taken recursively), or text list of paths"
     )

@@ -14,16 +14,18 @@ DTYPES = ("float32", "bfloat16", "float16")
 EPILOG = """\
 examples:
   sls score checkpoint_best.pt recordings/ --output scores.txt
-  sls score checkpoint_best.pt DATA/eval.tsv --output scores.txt --batch-size 32 --device cuda --dtype bfloat16
+  sls score checkpoint_best.pt DATA/eval.tsv --output scores.txt \\
+      --batch-size 32 --device cuda --dtype bfloat16
 
-A higher score means more bona fide. It is the score that the detector's authors write, log p(bona fide) for SLS.
+A higher score means more bona fide. It is the score that the detector's authors write: log p(bona
+fide) for SLS and RawNet2, p(bona fide) for xlsr_linear and the prosody encoder, else a logit.
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `sls score`."""
     parser.epilog = EPILOG
-    parser.add_argument("checkpoint", metavar="CKPT", help="checkpoint of a detector: of this project or the original authors' .pth")
+    parser.add_argument("checkpoint", metavar="CKPT", help="a detector: checkpoint of this project, or the authors' .pth")
     parser.add_argument(
         "inputs", metavar="INPUT", nargs="+", help="manifest (.tsv), recording, folder (taken recursively), or text list of paths"
     )

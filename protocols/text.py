@@ -12,8 +12,8 @@ def read_lines(path: str | Path) -> list[str]:
     the caller to refuse with its number.
     """
     data = Path(path).read_bytes()
-    if data.startswith((b"\x1f\x8b", b"PK\x03\x04")):
-        raise DataError(f"{path}: compressed: unpack it first")
+    if data.startswith(b"\x1f\x8b"):
+        raise DataError(f"{path}: compressed with gzip: unpack it first")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -29,7 +29,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.print_help(sys.stderr)
         return 2
     try:
-        return COMMANDS[args.command].run(args)
+        status = COMMANDS[args.command].run(args)
+        sys.stdout.flush()  # here a closed pipe can still be told from a fault
+        return status
     except argparse.ArgumentError as error:  # arguments that are only wrong together
         commands[args.command].error(str(error))
     except (DataError, CheckpointError) as error:

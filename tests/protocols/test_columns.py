@@ -1,3 +1,5 @@
+import gzip
+
 import pytest
 
 from protocols import DataError, Trial
@@ -88,3 +90,10 @@ def test_a_stray_quotation_mark_swallows_no_trial(tmp_path):
         list(read_table(path, {"file": "id"}, delimiter="|"))
     path.write_text('file|text\n0.wav|"two\nlines"\n1.wav|"one ""line"""\n')
     assert [trial.id for trial in read_table(path, {"file": "id"}, delimiter="|")] == ["0.wav", "1.wav"]
+
+
+def test_a_packed_file_tells_the_remedy(tmp_path):
+    path = tmp_path / "trial_metadata.txt.gz"
+    path.write_bytes(gzip.compress(b"LA_1 U_1 spoof\n"))
+    with pytest.raises(DataError, match=r"trial_metadata.txt.gz: compressed with gzip: unpack it first"):
+        list(read_columns(path, ("speaker", "id", "label")))

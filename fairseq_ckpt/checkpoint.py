@@ -101,11 +101,18 @@ def _plain(value: Any) -> Any:
 def _tensors(content: dict[str, Any], file: Path) -> tuple[dict[str, torch.Tensor], str]:
     """The tensors of fairseq's dictionary or of a plain state dict, and the prefix that all their names have."""
     stored = content["model"] if isinstance(content.get("model"), dict) else content
-    others = [str(name) for name, tensor in stored.items() if not isinstance(name, str) or not isinstance(tensor, torch.Tensor)]
+    others = [str(name) for name, tensor in stored.items() if not isinstance(name, str) or not _is_weight(name, tensor)]
     if others or not stored:
         found = f"{', '.join(others[:4]) or 'nothing'} beside {len(stored) - len(others):,} tensors"
         raise CheckpointError(f"{file}: not the tensors by name that a model has (it holds {found}): name another file")
     return stored, MODULE if all(name.startswith(MODULE) for name in stored) else ""
+
+
+def _is_weight(name: str, value: Any) -> bool:
+    """Whether a value is what a model's state dict holds: real numbers in memory, whole ones only as BatchNorm's counters."""
+    if not isinstance(value, torch.Tensor) or value.layout != torch.strided or value.is_meta or value.is_quantized:
+        return False
+    return value.is_floating_point() or name.endswith("num_batches_tracked")
 
 
 def _plain_name(name: str) -> str:

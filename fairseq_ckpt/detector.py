@@ -27,6 +27,9 @@ def read_for_fairseq(path: str | Path) -> dict[str, Any]:
     """What fairseq is to find in a file: the dictionary that it wrote, or an original detector in that form."""
     content = read_checkpoint(path)
     config = plain_config(content)
+    if is_ours(config) and isinstance(content.get("model"), dict):
+        # safetensors lack the history of training; fairseq would prefer `args`, which ours never have, to `cfg`
+        return fairseq_dictionary(config, content["model"]) | content | {"cfg": config, "args": None}
     if config is not None:
         return content | {"cfg": content.get("cfg") and config}
     detector = open_checkpoint(path)

@@ -26,6 +26,9 @@ def fairseq_dictionary(config: dict[str, Any], tensors: dict[str, torch.Tensor])
 def write_pickled(content: dict[str, Any], path: str | Path) -> None:
     """A PyTorch file; raises CheckpointError, and leaves an old file as it was, when it cannot be written."""
 
+    if Path(path).suffix == ".safetensors":  # PyTorch would read it by its name
+        raise CheckpointError(f"{path}: not a safetensors file: name it .pt, or give --to safetensors")
+
     def write(temporary: Path) -> None:
         with open(temporary, "wb") as file:  # Python's own file tells why a write failed, PyTorch's does not
             torch.save(content, file)
@@ -36,7 +39,12 @@ def write_pickled(content: dict[str, Any], path: str | Path) -> None:
 def write_safetensors(tensors: dict[str, torch.Tensor], path: str | Path, config: dict[str, Any] | None = None) -> None:
     """A safetensors file, with `cfg` in its header where there is one; otherwise as above."""
     metadata = {"format": "pt"} | ({} if config is None else {"cfg": json.dumps(config)})
-    contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
+    contiguous, stored = {}, set()
+    for name, tensor in tensors.items():
+        storage = tensor.untyped_storage().data_ptr()
+        shared = storage in stored  # which the format does not have
+        contiguous[name] = tensor.clone(memory_format=torch.contiguous_format) if shared else tensor.contiguous()
+        stored.add(storage)
 
     def write(temporary: Path) -> None:
         temporary.touch()

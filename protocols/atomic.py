@@ -12,11 +12,11 @@ from .errors import DataError
 def replacing(path: str | Path) -> Iterator[Path]:
     """A temporary path to write to; it takes the place of `path` at the end, unless an error came first. Makes the folder.
 
-    Raises DataError when `path` is a folder.
+    A link stays, its target is replaced. Raises DataError when `path` is there and no plain file.
     """
-    path = Path(path)
-    if path.is_dir():
-        raise DataError(f"{path}: is a folder: name a file to write")
+    path = Path(os.path.realpath(path))
+    if path.exists() and not path.is_file():
+        raise DataError(f"{path}: is a {'folder' if path.is_dir() else 'device or pipe'}: name a file to write")
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:

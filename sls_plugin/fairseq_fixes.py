@@ -19,7 +19,8 @@ from torch import nn
 from torch.multiprocessing import ProcessRaisedException
 
 from fairseq_ckpt import CheckpointError
-from fairseq_ckpt.detector import read_detector, read_for_fairseq
+from fairseq_ckpt.checkpoint import is_ours
+from fairseq_ckpt.detector import read_for_fairseq
 from fairseq_ckpt.errors import first_misfit
 from protocols import DataError
 from protocols.atomic import replacing
@@ -64,15 +65,30 @@ def _load_models(
     state: dict[str, Any] | None = None,
 ) -> tuple[list[nn.Module], DictConfig, FairseqTask]:
     """fairseq builds whatever a checkpoint asks for, and many of its own models and criterions run settings as Python code.
-    Ours do not: only they are built.
+    Ours do not: only they are built, each from the very content that was checked.
     """
+    if suffix or num_shards > 1:
+        raise CheckpointError(f"{filenames[0]}: give whole checkpoints: --checkpoint-suffix and shards are not supported")
+    ensemble = []
     for path in filenames:
-        config = (state or read_detector(path))["cfg"]
-        for section, registry in (("model", ARCH_MODEL_REGISTRY), ("criterion", CRITERION_REGISTRY)):
-            name = (config.get(section) or {}).get("_name")
-            if name is not None and not getattr(registry.get(name), "__module__", "").startswith("sls_plugin."):
-                raise CheckpointError(f"{path}: asks for a {section} that is not this project's ({name}): do not trust this file")
-    return fairseqs_load_models(filenames, arg_overrides, task, strict, suffix, num_shards, state)
+        content = _only_ours(state or _load_checkpoint(path, arg_overrides), path)
+        (model,), config, task = fairseqs_load_models([path], arg_overrides, task, strict, state=content)
+        ensemble.append(model)
+    return ensemble, config, task
+
+
+def _only_ours(state: dict[str, Any], path: str) -> dict[str, Any]:
+    """The content of a checkpoint without `args`, which fairseq would prefer to `cfg`; refuses what is not this project's."""
+    config = state.get("cfg")
+    if config is None or not is_ours(OmegaConf.to_container(config)):
+        raise CheckpointError(f"{path}: not a detector trained with --task asvspoof: name another file")
+    for section, registry in (("model", ARCH_MODEL_REGISTRY), ("criterion", CRITERION_REGISTRY)):
+        settings = config.get(section)
+        name = settings.get("_name") if OmegaConf.is_dict(settings) else settings
+        absent = section == "criterion" and settings is None  # scoring needs none
+        if not absent and not getattr(registry.get(name), "__module__", "").startswith("sls_plugin."):
+            raise CheckpointError(f"{path}: asks for a {section} that is not this project's ({name}): do not trust this file")
+    return state | {"args": None}
 
 
 def _copy(src_path: str, dst_path: str, overwrite: bool = False) -> str:

@@ -1,6 +1,7 @@
 """Originals, given as they are to `sls score` and to fairseq's commands: the scores are those of the reference."""
 
 import argparse
+import json
 import sys
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from made_checkpoints import NARROW, TINY, aasist_tensors, reference_sls, write_
 from omegaconf import OmegaConf
 
 from fairseq_ckpt import CheckpointError
+from fairseq_ckpt.conversion import convert
 from fairseq_ckpt.detector import read_detector
 from fairseq_ckpt.writing import write_pickled
 from protocols import Trial, write_manifest
@@ -193,6 +195,9 @@ def test_fairseqs_own_reader_takes_old_checkpoints(tiny_checkpoint: Path, tmp_pa
         ("model", {"_name": "fconv", "encoder_layers": "open('{trace}', 'w')"}),
         ("model", {"_name": "wav2vec2", "conv_feature_layers": "open('{trace}', 'w')"}),
         ("model", {"_name": "nothing"}),
+        ("model", {"arch": "wav2vec2", "conv_feature_layers": "open('{trace}', 'w')"}),  # fairseq's second choice of a name
+        ("model", {"wav2vec2": {"conv_feature_layers": "open('{trace}', 'w')"}}),  # its third
+        ("criterion", {"wer_args": "open('{trace}', 'w')"}),
         ("criterion", {"_name": "ctc", "wer_args": "open('{trace}', 'w')"}),
     ],
 )
@@ -200,9 +205,54 @@ def test_a_checkpoint_builds_nothing_that_runs_its_settings(tmp_path: Path, sect
     path, trace = tmp_path / "a.pt", tmp_path / "trace"
     torch.save(aasist_tensors(), path)
     content = read_detector(path)
-    content["cfg"][section] = {name: value.format(trace=trace) for name, value in settings.items()}
+    content["cfg"][section] = json.loads(json.dumps(settings).replace("{trace}", str(trace)))
     write_pickled(content, path)
     for load in (load_detector, lambda path: checkpoint_utils.load_model_ensemble([str(path)])):
         with pytest.raises(CheckpointError, match=f"asks for a {section} that is not this project's .* do not trust this file"):
             load(path)
     assert not trace.exists()
+
+
+@pytest.mark.usefixtures("repaired")
+def test_what_is_built_is_what_was_checked(tmp_path: Path) -> None:
+    clean, evil, trace = tmp_path / "clean.pt", tmp_path / "clean-evil.pt", tmp_path / "trace"
+    torch.save(aasist_tensors(), clean)
+    content = read_detector(clean)
+    code = {"arch": "wav2vec2", "task": "asvspoof", "data": "", "conv_feature_layers": f"open('{trace}', 'w')"}
+    write_pickled(content | {"args": argparse.Namespace(**code)}, evil)  # fairseq would prefer it to `cfg`
+    (model,), _ = checkpoint_utils.load_model_ensemble([str(evil)])
+    assert type(model).__name__ == "AASIST"
+    with pytest.raises(CheckpointError, match="--checkpoint-suffix and shards are not supported"):
+        checkpoint_utils.load_model_ensemble([str(clean)], suffix="-evil")
+    write_pickled({"args": argparse.Namespace(**code), "model": content["model"]}, evil)
+    with pytest.raises(CheckpointError, match="not a detector trained with --task asvspoof"):
+        checkpoint_utils.load_model_ensemble([str(clean), str(evil)])
+    assert not trace.exists()
+
+
+@pytest.mark.usefixtures("repaired")
+def test_fairseq_takes_several_files_and_safetensors(tmp_path: Path) -> None:
+    torch.save(aasist_tensors(), tmp_path / "a.pth")
+    convert(tmp_path / "a.pth", tmp_path / "a.safetensors", "safetensors")
+    models, _ = checkpoint_utils.load_model_ensemble([str(tmp_path / "a.pth"), str(tmp_path / "a.safetensors")])
+    clip = torch.randn(1, 64_600)
+    assert torch.equal(models[0].eval()(clip), models[1].eval()(clip))
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.complex64])
+def test_weights_that_no_model_has_are_refused(tmp_path: Path, dtype: torch.dtype) -> None:
+    tensors = aasist_tensors()
+    torch.save(tensors | {"out_layer.weight": tensors["out_layer.weight"].to(dtype)}, tmp_path / "a.pth")
+    with pytest.raises(CheckpointError, match=r"it holds out_layer\.weight beside"):
+        read_detector(tmp_path / "a.pth")
+
+
+def test_shared_tensors_are_written_apart(tmp_path: Path) -> None:
+    tensors = aasist_tensors()
+    first, second = (f"encoder.{block}.0.conv2.weight" for block in (2, 3))
+    torch.save(tensors | {second: tensors[first]}, tmp_path / "a.pth")
+    convert(tmp_path / "a.pth", tmp_path / "a.safetensors", "safetensors")
+    written = read_detector(tmp_path / "a.safetensors")["model"]
+    assert torch.equal(written[first], written[second])
+    with pytest.raises(CheckpointError, match=r"trap\.safetensors: not a safetensors file"):
+        convert(tmp_path / "a.pth", tmp_path / "trap.safetensors", "fairseq")

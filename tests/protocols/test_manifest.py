@@ -1,4 +1,5 @@
 import csv
+import os
 import tempfile
 from pathlib import Path
 
@@ -177,3 +178,17 @@ def test_no_partial_file_is_left_when_the_manifest_cannot_be_put_in_place(tmp_pa
     with pytest.raises(DataError, match=r"eval\.tsv: is a folder: name a file to write"):
         write_manifest(tmp_path / "eval.tsv", [Trial("E_1", "a.wav")])
     assert [path.name for path in tmp_path.iterdir()] == ["eval.tsv"]
+
+
+def test_pipes_and_devices_are_no_files_to_write(tmp_path):
+    os.mkfifo(tmp_path / "pipe.tsv")
+    with pytest.raises(DataError, match=r"pipe\.tsv: is a device or pipe: name a file to write"):
+        write_manifest(tmp_path / "pipe.tsv", [Trial("E_1", "a.wav")])
+    assert (tmp_path / "pipe.tsv").is_fifo()
+
+
+def test_a_link_stays_and_its_target_is_replaced(tmp_path):
+    (tmp_path / "link.tsv").symlink_to("target.tsv")
+    write_manifest(tmp_path / "link.tsv", [Trial("E_1", "a.wav")])
+    assert (tmp_path / "link.tsv").is_symlink()
+    assert read_manifest(tmp_path / "target.tsv") == [Trial("E_1", "a.wav")]

@@ -5,7 +5,7 @@ an epoch, the published 15 epochs at 5e-4 and 3 at 2e-5 with the top 8 of 24 lay
 
     --arch xlsr_linear_300m --normalize --max-samples 80000 --padding zero --batch-size 16 --class-weights balanced
     --freeze-backbone-updates 15N --freeze-below-layer 16 --max-update 18N --clip-norm 1.0
-    --optimizer l2_adam --weight-decay 0 --lr-scheduler two_stage --lr 5e-4,2e-5
+    --optimizer l2_adam --weight-decay 0 --rawboost-algorithm 0 --lr-scheduler two_stage --lr 5e-4,2e-5
 """
 
 from dataclasses import dataclass, field

@@ -224,8 +224,8 @@ def test_what_is_built_is_what_was_checked(tmp_path: Path) -> None:
     assert type(model).__name__ == "AASIST"
     with pytest.raises(CheckpointError, match="--checkpoint-suffix and shards are not supported"):
         checkpoint_utils.load_model_ensemble([str(clean)], suffix="-evil")
-    write_pickled({"args": argparse.Namespace(**code), "model": content["model"]}, evil)
-    with pytest.raises(CheckpointError, match="not a detector trained with --task asvspoof"):
+    write_pickled(content | {"args": argparse.Namespace(**code), "cfg": None}, evil)
+    with pytest.raises(CheckpointError, match="do not trust this file"):
         checkpoint_utils.load_model_ensemble([str(clean), str(evil)])
     assert not trace.exists()
 

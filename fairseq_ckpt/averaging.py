@@ -9,6 +9,7 @@ import torch
 from .checkpoint import Checkpoint, is_ours, open_checkpoint
 from .errors import CheckpointError
 from .originals import original_config
+from .reading import require_whole
 from .writing import fairseq_dictionary, write_pickled
 
 
@@ -19,12 +20,14 @@ def average(paths: Sequence[str | Path], output: str | Path) -> Checkpoint:
     weights (exactly those of the averaged network would need a pass over the training data); counters keep their highest value.
     Raises CheckpointError when the files do not hold the same tensors.
     """
+    for path in paths:
+        require_whole(path)
     checkpoints = [open_checkpoint(path) for path in paths]
-    first, *others = checkpoints
+    first = checkpoints[0]
     if first.layout.name == "huggingface":
         raise CheckpointError(f"{first.path}: convert it --to fairseq first")
-    for other in others:
-        _require_same(first, other)
+    for checkpoint in checkpoints:
+        _require_same(first, checkpoint)
     tensors = {name: _mean([checkpoint.tensors[name] for checkpoint in checkpoints]) for name in first.tensors}
     config = first.config if first.layout.name == "xlsr" or is_ours(first.config) else original_config(first)
     averaged = replace(first, tensors=tensors, config=config)
@@ -35,6 +38,13 @@ def average(paths: Sequence[str | Path], output: str | Path) -> Checkpoint:
 def _require_same(first: Checkpoint, other: Checkpoint) -> None:
     if other.layout.name != first.layout.name:
         raise CheckpointError(f"{other.path}: {other.layout.name}, but {first.path} is {first.layout.name}: average one model")
+    for name, tensor in other.tensors.items():
+        if tensor.is_floating_point() and not tensor.isfinite().all():
+            raise CheckpointError(f"{other.path}: {name} has values that are NaN or infinite: leave the file out")
+    settings, of_other = ((checkpoint.config or {}).get("model") for checkpoint in (first, other))
+    if settings and of_other and settings != of_other:
+        names = sorted(name for name in settings.keys() | of_other.keys() if settings.get(name) != of_other.get(name))
+        raise CheckpointError(f"{other.path}: {', '.join(names)} of the model differ from {first.path}: average one training run")
     for name in sorted(first.shapes.keys() | other.shapes.keys()):
         if first.shapes.get(name) != other.shapes.get(name):
             raise CheckpointError(f"{other.path}: {name} is not as in {first.path}: average checkpoints of one model")

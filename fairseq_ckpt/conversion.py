@@ -9,6 +9,7 @@ from .checkpoint import Checkpoint, is_ours, open_checkpoint, open_pretrained
 from .errors import CheckpointError
 from .huggingface import config_for_hugging_face, hugging_face_name
 from .originals import original_config
+from .reading import require_whole
 from .wav2vec import Wav2Vec
 from .writing import fairseq_dictionary, write_json, write_pickled, write_safetensors
 
@@ -17,6 +18,7 @@ PRETRAINED = ("xlsr", "huggingface")
 
 def convert(path: str | Path, output: str | Path, to: str) -> Checkpoint:
     """Write the checkpoint of `path` in the layout `to` (a key of WRITERS); returns what was written, as it was read."""
+    require_whole(path)
     checkpoint = _complete(open_checkpoint(path))
     WRITERS[to](checkpoint, Path(output))
     return checkpoint

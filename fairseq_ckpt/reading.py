@@ -73,6 +73,20 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     return content
 
 
+def require_whole(path: str | Path) -> None:
+    """Raises CheckpointError when a part of a PyTorch archive is not as it was written; other files have no check sums."""
+    file = checkpoint_file(path)
+    if not zipfile.is_zipfile(file):
+        return
+    try:
+        with zipfile.ZipFile(file) as archive:
+            broken = archive.testzip()
+    except (zipfile.BadZipFile, OSError) as error:
+        raise CheckpointError(f"{file}: a damaged archive ({error}): fetch it again") from None
+    if broken is not None:
+        raise CheckpointError(f"{file}: {broken} in the archive is damaged: fetch the file again")
+
+
 def is_safetensors(path: Path) -> bool:
     """Whether a file begins as safetensors files do: the length of a JSON header, then the header."""
     with open(path, "rb") as file:

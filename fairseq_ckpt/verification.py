@@ -1,7 +1,6 @@
 """Is a checkpoint whole, and has every part of it been trained?"""
 
 import re
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ import torch
 from .checkpoint import Checkpoint, examine
 from .errors import CheckpointError
 from .fingerprint import file_sha256, tensors_sha256
+from .reading import require_whole
 
 BATCH_NORM = (".running_mean", ".running_var", ".num_batches_tracked")
 LAST_PART = r"\.(weight|bias|running_mean|running_var|num_batches_tracked)$"
@@ -49,14 +49,10 @@ def verify(path: str | Path, sha256: str | None = None) -> Verdict:
 def _damage(path: Path, sha256: str | None) -> Iterator[str]:
     if sha256 is not None and file_sha256(path) != sha256.lower():
         yield "its SHA-256 is another one: fetch the file again"
-    if zipfile.is_zipfile(path):
-        try:
-            with zipfile.ZipFile(path) as archive:
-                broken = archive.testzip()
-        except (zipfile.BadZipFile, OSError) as error:
-            raise CheckpointError(f"{path}: a damaged archive ({error}): fetch it again") from None
-        if broken is not None:
-            yield f"{broken} in the archive is damaged: fetch the file again"
+    try:
+        require_whole(path)
+    except CheckpointError as error:
+        yield str(error).removeprefix(f"{path}: ")
 
 
 def _sign_of_no_training(name: str, tensor: torch.Tensor, tensors: dict[str, torch.Tensor]) -> str:

@@ -8,10 +8,12 @@ from made_checkpoints import aasist_tensors, write_original_sls
 
 from fairseq_ckpt import CheckpointError
 from fairseq_ckpt.averaging import average
+from fairseq_ckpt.conversion import convert
 from fairseq_ckpt.detector import read_detector
 from fairseq_ckpt.presets import TINY
 from fairseq_ckpt.random import make_random
 from fairseq_ckpt.reading import read_checkpoint
+from fairseq_ckpt.writing import write_pickled
 
 
 def write(folder: Path, n_files: int) -> tuple[list[Path], list[dict[str, torch.Tensor]]]:
@@ -92,3 +94,30 @@ def test_models_that_do_not_go_together(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"sls\.pth: sls, but .*a\.pth is aasist"):
         average([tmp_path / "a.pth", tmp_path / "sls.pth"], tmp_path / "mean.pt")
     assert not (tmp_path / "mean.pt").exists()
+
+
+def test_values_and_settings_that_have_no_mean_are_refused(tmp_path: Path) -> None:
+    paths, contents = write(tmp_path, 2)
+    torch.save(contents[1] | {"out_layer.bias": torch.tensor([0.0, float("nan")])}, paths[1])
+    with pytest.raises(CheckpointError, match=r"1\.pth: out_layer\.bias has values that are NaN"):
+        average(paths, tmp_path / "mean.pt")
+    paths, _ = write(tmp_path, 2)
+    for number, path in enumerate(paths):
+        content = read_detector(path)
+        content["cfg"]["model"]["joint_pool_ratio"] = 0.5 + number / 10
+        write_pickled(content, tmp_path / f"{number}.pt")
+    with pytest.raises(CheckpointError, match=r"1\.pt: joint_pool_ratio of the model differ from .*0\.pt"):
+        average([tmp_path / "0.pt", tmp_path / "1.pt"], tmp_path / "mean.pt")
+    assert not (tmp_path / "mean.pt").exists()
+
+
+def test_a_damaged_archive_is_not_given_new_check_sums(tmp_path: Path) -> None:
+    (path, other), contents = write(tmp_path, 2)
+    data = bytearray(path.read_bytes())
+    place = data.find(contents[0]["out_layer.weight"].numpy().tobytes())
+    data[place + 2] ^= 1
+    path.write_bytes(data)
+    for write_new in (lambda: convert(path, tmp_path / "new.pt", "fairseq"), lambda: average([other, path], tmp_path / "new.pt")):
+        with pytest.raises(CheckpointError, match=r"0\.pth: .* in the archive is damaged"):
+            write_new()
+    assert not (tmp_path / "new.pt").exists()

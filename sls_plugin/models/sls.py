@@ -5,12 +5,13 @@ from dataclasses import dataclass, field
 
 import torch
 from fairseq.dataclass import ChoiceEnum
-from fairseq.models import BaseFairseqModel, register_model, register_model_architecture
+from fairseq.models import register_model, register_model_architecture
 from omegaconf import II
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from protocols import DataError
+from sls_plugin.modules.detector import Detector
 from sls_plugin.modules.time_pooling import TimePooling
 
 from .xlsr import XLSR, XLSRConfig, scale_head_learning_rate
@@ -44,7 +45,7 @@ class SLSConfig(XLSRConfig):
 
 
 @register_model("sls", dataclass=SLSConfig)
-class SLS(BaseFairseqModel):
+class SLS(Detector):
     """Sensitive layer selection: layer outputs, gated and summed > BatchNorm > max-pool > two linear layers > log-softmax.
 
     Tensor names are those of the published checkpoints. For comparison, layers can be fused and pooled in other ways: time
@@ -122,14 +123,6 @@ class SLS(BaseFairseqModel):
         x = F.selu(self.fc1(x))  # B x C
         x = F.selu(self.fc3(x))  # B x 2
         return F.log_softmax(x.float(), dim=1)
-
-    def scores(self, output: Tensor) -> Tensor:
-        """What the authors write as a trial's score: log p(bona fide); B."""
-        return output[:, 1]
-
-    def log_likelihood_ratios(self, output: Tensor) -> Tensor:
-        """Logit of bona fide minus logit of spoof, uncalibrated; B."""
-        return output[:, 1] - output[:, 0]
 
     def _check_length(self, n_samples: int) -> None:
         if self.time_pooling is not None:

@@ -3,11 +3,12 @@
 from dataclasses import dataclass, field
 
 import torch
-from fairseq.models import BaseFairseqModel, register_model, register_model_architecture
+from fairseq.models import register_model, register_model_architecture
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from protocols import DataError
+from sls_plugin.modules.detector import Detector
 from sls_plugin.modules.mamba import MambaLayer
 from sls_plugin.modules.selective_scan import at_least_float32
 
@@ -25,7 +26,7 @@ class XLSRMambaConfig(XLSRConfig):
 
 
 @register_model("xlsr_mamba", dataclass=XLSRMambaConfig)
-class XLSRMamba(BaseFairseqModel):
+class XLSRMamba(Detector):
     """Last features > linear > BatchNorm > Mamba forwards and backwards in time > attention pooling > two linear layers.
 
     Tensor names are those of the published checkpoints. Output: logits, B x 2 (spoof, bona fide). Clips may have any
@@ -59,14 +60,6 @@ class XLSRMamba(BaseFairseqModel):
         x = self.LL(features)  # B x T x F
         x = F.selu(self.first_bn(x.unsqueeze(1))).squeeze(1)
         return self.conformer(x).float()
-
-    def scores(self, output: Tensor) -> Tensor:
-        """What the authors write as a trial's score: the logit of bona fide; B."""
-        return output[:, 1]
-
-    def log_likelihood_ratios(self, output: Tensor) -> Tensor:
-        """Logit of bona fide minus logit of spoof, uncalibrated; B."""
-        return output[:, 1] - output[:, 0]
 
 
 class DualColumnMamba(nn.Module):

@@ -2,6 +2,7 @@
 
 import functools
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -25,8 +26,8 @@ from fairseq_ckpt.errors import first_misfit
 from protocols import DataError
 from protocols.atomic import replacing
 
-CHECKPOINT_OPTIONS = ("--path", "--finetune-from-model", "--restore-file")
 fairseqs_load_models = checkpoint_utils.load_model_ensemble_and_task
+_UNLOADABLE = re.compile("Cannot load model parameters from checkpoint (.*?); ")
 TOLD = (DataError, CheckpointError)  # problems that are told in one line
 
 
@@ -51,6 +52,7 @@ def _load_checkpoint(path: str, arg_overrides: dict[str, Any] | None = None, loa
     if state.get("cfg") is not None:
         state["cfg"] = OmegaConf.create(state["cfg"], flags={"allow_objects": True})
         overwrite_args_by_name(state["cfg"], arg_overrides or {})
+    state.setdefault("criterion", {})  # a trainer whose criterion has parameters asks for them
     return checkpoint_utils._upgrade_state_dict(state)
 
 
@@ -72,7 +74,13 @@ def _load_models(
     ensemble = []
     for path in filenames:
         content = _only_ours(state or _load_checkpoint(path, arg_overrides), path)
-        (model,), config, task = fairseqs_load_models([path], arg_overrides, task, strict, state=content)
+        try:
+            (model,), config, task = fairseqs_load_models([path], arg_overrides, task, strict, state=content)
+        except DataError:
+            raise
+        except RuntimeError as error:
+            message = f"{path}: its tensors do not fit its configuration ({first_misfit(error)}): name another file"
+            raise CheckpointError(message) from None
         ensemble.append(model)
     return ensemble, config, task
 
@@ -118,15 +126,13 @@ def _told(error: BaseException) -> str:
     return _misfit(error)
 
 
-def _misfit(error: BaseException | None) -> str:
-    """That a checkpoint's tensors are not the model's, also where fairseq raised an error of its own upon it; else nothing."""
-    while error is not None and not str(error).startswith("Error(s) in loading state_dict"):
-        error = error.__context__
-    options = [option for option in CHECKPOINT_OPTIONS if option in sys.argv[:-1]]
-    if error is None or not options:
+def _misfit(error: BaseException) -> str:
+    """That a checkpoint's tensors are not the model's, upon which fairseq's trainer raises an error of its own; else nothing."""
+    path, cause = _UNLOADABLE.match(str(error)), error.__context__
+    if path is None or not str(cause).startswith("Error(s) in loading state_dict"):
         return ""
-    path = sys.argv[sys.argv.index(options[0]) + 1]
-    return f"{path}: its tensors are not those of the model ({first_misfit(error)}): name another file, or its own --arch"
+    remedy = "name another file or its own --arch; training goes on from what --save-dir holds: give another one to begin afresh"
+    return f"{path[1]}: its tensors are not those of the model ({first_misfit(cause)}): {remedy}"
 
 
 def _give_validation_a_batch_size() -> None:

@@ -1,5 +1,6 @@
 """Prosody without content: bona fide or spoof is learnt from features that tell little of what is said."""
 
+import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,13 +19,16 @@ from sls_plugin.models.prosody_encoder import N_FEATURES
 from sls_plugin.models.xlsr import XLSR, XLSRConfig
 from sls_plugin.modules.gradient_reversal import reverse_gradient
 
+logger = logging.getLogger(__name__)
+NOT_KEPT = "not kept: validation needs none"  # the teacher's path, as it stands in a checkpoint
 MEANS = {"loss": "loss", "content_loss": "content_loss", "lambda": "lambda", "accuracy": "correct"}  # what is logged of which sum
 
 
 @dataclass
 class ProsodyAdversarialConfig(FairseqDataclass):
     teacher_path: Optional[str] = field(
-        default=None, metadata={"help": "pre-trained wav2vec 2.0 checkpoint of fairseq that hears the content: wav2vec_small.pt"}
+        default=None,
+        metadata={"help": "pre-trained wav2vec 2.0 checkpoint of fairseq that hears the content, such as wav2vec_small.pt"},
     )
     adversarial_lambda: float = field(
         default=0.1, metadata={"help": "how strongly the encoder works against the discriminator; 0 is the baseline"}
@@ -63,7 +67,7 @@ class ProsodyAdversarial(FairseqCriterion):
     """Cross-entropy of the classes, and the error of a discriminator that guesses the teacher's vector from the features.
 
     The discriminator learns at full strength; its gradient reaches the encoder reversed and times lambda. A criterion
-    without a teacher can validate, not train. Of all this only the discriminator goes into a checkpoint, beside the model.
+    without a teacher is for validation only. Of all this only the discriminator goes into a checkpoint, beside the model.
     """
 
     def __init__(self, task: Any, cfg: ProsodyAdversarialConfig, teacher: ContentTeacher | None) -> None:
@@ -86,7 +90,18 @@ class ProsodyAdversarial(FairseqCriterion):
 
     @classmethod
     def build_criterion(cls, cfg: DictConfig, task: Any) -> "ProsodyAdversarial":
-        return cls(task, cfg, ContentTeacher(cfg.teacher_path) if cfg.teacher_path is not None else None)
+        if task.model_name != "prosody_encoder":
+            raise DataError(f"--criterion prosody_adversarial: trains --arch prosody_encoder only, not {task.model_name}")
+        if not cfg.teacher_path:
+            raise DataError("--teacher-path is missing: name a pre-trained wav2vec 2.0 checkpoint, such as wav2vec_small.pt")
+        return cls(task, cfg, ContentTeacher(cfg.teacher_path) if cfg.teacher_path != NOT_KEPT else None)
+
+    def load_state_dict(self, state_dict: dict[str, Any], strict: bool = True) -> None:
+        """As torch's; a detector that was trained without an adversary, or whose file leaves it out, meets a fresh one."""
+        if state_dict:
+            super().load_state_dict(state_dict, strict)
+        else:
+            logger.info("the checkpoint holds no discriminator: a fresh one is trained")
 
     def forward(self, model: nn.Module, sample: dict[str, Any], reduce: bool = True) -> tuple[Tensor, int, dict]:
         """Sum of both losses, number of trials, and what to log; `scores` (B) beside it when the model is not training."""
@@ -106,8 +121,6 @@ class ProsodyAdversarial(FairseqCriterion):
             content_loss = self.content_loss(source, features, strength)
             logging_output |= {"content_loss": content_loss.detach(), "lambda": strength * len(label)}
             loss = loss + content_loss
-        elif model.training:
-            raise DataError("--teacher-path is missing: name a pre-trained wav2vec 2.0 checkpoint, such as wav2vec_small.pt")
         return loss, len(label), logging_output
 
     def strength(self, num_updates: int) -> float:

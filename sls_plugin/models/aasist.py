@@ -9,6 +9,7 @@ from fairseq.models import register_model, register_model_architecture
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from protocols import DataError
 from sls_plugin.modules.residual_block import residual_encoder
 from sls_plugin.modules.sinc_convolution import SincConvolution
 from sls_plugin.modules.spectro_temporal_graphs import SpectroTemporalGraphs
@@ -38,6 +39,7 @@ class AASIST(SpectroTemporalGraphs):
     fewest_samples = N_TAPS - 1 + POOL**7  # one frame
 
     def __init__(self, cfg: AASISTConfig) -> None:
+        _require_sizes(cfg)
         super().__init__(
             N_FILTERS // POOL, cfg.encoder_channels, cfg.spectral_pool_ratio, cfg.temporal_pool_ratio, cfg.joint_pool_ratio
         )
@@ -52,6 +54,14 @@ class AASIST(SpectroTemporalGraphs):
         x = F.selu(self.first_bn(x.to(self.first_bn.weight.dtype)))
         x = self.encoder(x).abs()  # B x C x bands x frames
         return self.graph_logits(x.amax(dim=3).transpose(1, 2), x.amax(dim=2).transpose(1, 2))
+
+
+def _require_sizes(cfg: AASISTConfig) -> None:
+    if cfg.encoder_channels < 1:
+        raise DataError(f"--encoder-channels {cfg.encoder_channels}: give a number from 1 on")
+    for name in ("spectral_pool_ratio", "temporal_pool_ratio", "joint_pool_ratio"):
+        if not 0 < cfg[name] <= 1:
+            raise DataError(f"--{name.replace('_', '-')} {cfg[name]}: give a share above 0, up to 1")
 
 
 @register_model_architecture("aasist", "aasist_l")

@@ -43,7 +43,7 @@ class RawGATST(Detector):
 
     def __init__(self, cfg: RawGATSTConfig) -> None:
         super().__init__()
-        self.require_samples(cfg.max_samples)
+        super().require_samples(cfg.max_samples)
         self.n_frames = _n_frames(cfg.max_samples)
         self.filter_bank = SincConvolution(N_FILTERS, N_TAPS, cfg.frequency_masking)
         self.first_bn = nn.BatchNorm2d(1)
@@ -60,7 +60,7 @@ class RawGATST(Detector):
 
     def forward(self, source: Tensor) -> Tensor:
         """Logits (B x 2: spoof, bona fide) of waveforms (B x samples, float, 16 kHz)."""
-        self._check_length(source.shape[1])
+        self.require_samples(source.shape[1])
         x = F.max_pool2d(self.filter_bank(source).unsqueeze(1), POOL)  # B x 1 x bands x T
         x = F.selu(self.first_bn(x.to(self.first_bn.weight.dtype)))
         bands = self.encoder_T(x).abs().amax(dim=3).transpose(1, 2)  # B x bands x C
@@ -71,7 +71,7 @@ class RawGATST(Detector):
         joint = self.pool_ST(self.GAT_layer_ST(joint))  # B x 7 x 16
         return self.out_layer(self.proj_ST(joint).squeeze(2)).float()
 
-    def _check_length(self, n_samples: int) -> None:
+    def require_samples(self, n_samples: int) -> None:
         if _n_frames(n_samples) != self.n_frames:
             shortest = N_TAPS - 1 + self.n_frames * SAMPLES_PER_FRAME
             longest = shortest + SAMPLES_PER_FRAME - 1

@@ -56,6 +56,7 @@ class SLS(Detector):
         super().__init__()
         self.cfg = cfg
         self.ssl_model = XLSR(cfg)
+        self.fewest_samples = self.ssl_model.n_samples(1)
         n_features = self.ssl_model.n_features
         self.layer_fusion = str(cfg.layer_fusion)
         if str(cfg.pooling) == "3x3":
@@ -92,7 +93,7 @@ class SLS(Detector):
 
     def forward(self, source: Tensor) -> Tensor:
         """Log-probabilities (B x 2: spoof, bona fide) of waveforms (B x samples, float, 16 kHz)."""
-        self._check_length(source.shape[1])
+        self.require_samples(source.shape[1])
         return self.head(self.states(source))
 
     def states(self, source: Tensor) -> list[Tensor]:
@@ -124,10 +125,9 @@ class SLS(Detector):
         x = F.selu(self.fc3(x))  # B x 2
         return F.log_softmax(x.float(), dim=1)
 
-    def _check_length(self, n_samples: int) -> None:
+    def require_samples(self, n_samples: int) -> None:
         if self.time_pooling is not None:
-            if n_samples < self.ssl_model.n_samples(1):
-                raise DataError(f"clips of {n_samples:,} samples: this head takes {self.ssl_model.n_samples(1):,} or more")
+            super().require_samples(n_samples)
             return
         first = self.pooled_frames * POOL
         shortest, longest = self.ssl_model.n_samples(first), self.ssl_model.n_samples(first + POOL) - 1

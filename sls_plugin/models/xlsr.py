@@ -89,6 +89,8 @@ class XLSR(nn.Module):
         n_layers = len(self.layers)
         if not 0 <= self.cfg.freeze_below_layer <= n_layers:
             raise DataError(f"--freeze-below-layer {self.cfg.freeze_below_layer}: the backbone has {n_layers} layers")
+        if self.cfg.freeze_backbone_updates < 0:
+            raise DataError(f"--freeze-backbone-updates {self.cfg.freeze_backbone_updates}: give a number from 0 on")
         if self.cfg.freeze_backbone:
             frozen = [self.model]
         elif self.cfg.freeze_below_layer:

@@ -38,21 +38,18 @@ class XLSRMamba(Detector):
         self.cfg = cfg
         if cfg.mamba_layers < 4 or cfg.mamba_layers % 2:
             raise DataError(f"--mamba-layers {cfg.mamba_layers}: give an even number, 4 or more")
+        if cfg.mamba_features < 1:
+            raise DataError(f"--mamba-features {cfg.mamba_features}: give a number from 1 on")
         self.ssl_model = XLSR(cfg)
+        self.fewest_samples = self.ssl_model.n_samples(1)
         self.LL = nn.Linear(self.ssl_model.n_features, cfg.mamba_features)
         self.first_bn = nn.BatchNorm2d(1)
         self.conformer = DualColumnMamba(cfg.mamba_features, cfg.mamba_layers // 2)
         scale_head_learning_rate(self, cfg.head_lr_scale)
 
-    @classmethod
-    def build_model(cls, cfg: XLSRMambaConfig, task: object = None) -> "XLSRMamba":
-        return cls(cfg)
-
     def forward(self, source: Tensor) -> Tensor:
         """Logits (B x 2: spoof, bona fide) of waveforms (B x samples, float, 16 kHz)."""
-        shortest = self.ssl_model.n_samples(1)
-        if source.shape[1] < shortest:
-            raise DataError(f"clips of {source.shape[1]:,} samples: XLSR-Mamba takes {shortest:,} or more (--max-samples)")
+        self.require_samples(source.shape[1])
         return self.head(self.ssl_model.features(source))
 
     def head(self, features: Tensor) -> Tensor:

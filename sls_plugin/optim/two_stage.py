@@ -6,7 +6,6 @@ from fairseq.dataclass import FairseqDataclass
 from fairseq.optim import FairseqOptimizer
 from fairseq.optim.lr_scheduler import FairseqLRScheduler, register_lr_scheduler
 from omegaconf import II
-from omegaconf.errors import InterpolationKeyError
 
 from protocols import DataError
 
@@ -14,7 +13,6 @@ from protocols import DataError
 @dataclass
 class TwoStageConfig(FairseqDataclass):
     warmup_fraction: float = field(default=0.1, metadata={"help": "part of each stage in which the learning rate rises"})
-    freeze_backbone_updates: int = II("model.freeze_backbone_updates")
     max_update: int = II("optimization.max_update")
     lr: list[float] = II("optimization.lr")
 
@@ -29,14 +27,16 @@ class TwoStage(FairseqLRScheduler):
 
     def __init__(self, cfg: TwoStageConfig, optimizer: FairseqOptimizer) -> None:
         super().__init__(cfg, optimizer)
-        try:
-            first = cfg.freeze_backbone_updates
-        except InterpolationKeyError:
-            raise DataError("--lr-scheduler two_stage needs a model with a backbone to freeze") from None
-        if not 0 < first < cfg.max_update:
+        self.n_first = max(group.get("frozen_updates", 0) for group in optimizer.param_groups)
+        if self.n_first == 0:
             raise DataError(
-                f"--lr-scheduler two_stage: the first stage lasts --freeze-backbone-updates ({first}) updates, the second "
-                f"until --max-update ({cfg.max_update}): give both, the second larger"
+                "--lr-scheduler two_stage: no backbone is frozen at first: give --freeze-backbone-updates, with an XLS-R model "
+                "and --optimizer l2_adam"
+            )
+        if self.n_first >= cfg.max_update:
+            raise DataError(
+                f"--lr-scheduler two_stage: the first stage lasts --freeze-backbone-updates ({self.n_first}) updates, the second "
+                f"until --max-update ({cfg.max_update}): give a larger one"
             )
         if len(cfg.lr) != 2:
             raise DataError("--lr-scheduler two_stage needs the peaks of both stages: --lr 5e-4,2e-5")
@@ -45,11 +45,10 @@ class TwoStage(FairseqLRScheduler):
 
     def step_update(self, num_updates: int) -> float:
         """Set and return the learning rate of the update that comes after `num_updates`."""
-        first = self.cfg.freeze_backbone_updates
-        if num_updates < first:
-            lr = self._of_stage(self.cfg.lr[0], num_updates, first)
+        if num_updates < self.n_first:
+            lr = self._of_stage(self.cfg.lr[0], num_updates, self.n_first)
         else:
-            lr = self._of_stage(self.cfg.lr[1], num_updates - first, self.cfg.max_update - first)
+            lr = self._of_stage(self.cfg.lr[1], num_updates - self.n_first, self.cfg.max_update - self.n_first)
         self.optimizer.set_lr(lr)
         return lr
 

@@ -11,9 +11,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 import sls_plugin.tasks  # noqa: F401  (registers the models)
-from fairseq_ckpt import CheckpointError
 from fairseq_ckpt.detector import read_detector
-from fairseq_ckpt.errors import first_misfit
 from protocols import DataError, Trial
 from sls_plugin.data.trial_dataset import Segment, TrialDataset
 from sls_plugin.scoring.generator import score_batch
@@ -24,12 +22,7 @@ def load_detector(path: str | Path) -> tuple[nn.Module, Segment]:
     checkpoint = read_detector(path)
     config = OmegaConf.create(checkpoint["cfg"])
     detector = {"cfg": config, "model": checkpoint["model"]}
-    try:
-        (model,), _, _ = checkpoint_utils.load_model_ensemble_and_task([str(path)], state=detector)
-    except RuntimeError as error:
-        raise CheckpointError(
-            f"{path}: its tensors do not fit its configuration ({first_misfit(error)}): name another file"
-        ) from None
+    (model,), _, _ = checkpoint_utils.load_model_ensemble_and_task([str(path)], state=detector)
     return model, Segment(config.task.max_samples, "start", str(config.task.padding))
 
 

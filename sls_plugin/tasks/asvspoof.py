@@ -15,11 +15,11 @@ from fairseq.tasks import FairseqTask, register_task
 from omegaconf import II, MISSING, DictConfig, open_dict
 from torch import Tensor, nn
 
-import sls_plugin.criterions.prosody_adversarial
 import sls_plugin.optim.l2_adam
 import sls_plugin.optim.two_stage
-import sls_plugin.scoring.eer  # noqa: F401  (imported to be registered, as the three above)
+import sls_plugin.scoring.eer  # noqa: F401  (imported to be registered, as the two above)
 from protocols import DataError, Trial, read_manifest
+from sls_plugin.criterions.prosody_adversarial import NOT_KEPT
 from sls_plugin.criterions.weighted_cross_entropy import balanced_weights
 from sls_plugin.data.balanced_dataset import BalancedTrialDataset
 from sls_plugin.data.rawboost import RawBoost, RawBoostConfig
@@ -64,6 +64,7 @@ class AsvspoofTask(FairseqTask):
     def __init__(self, cfg: AsvspoofConfig) -> None:
         super().__init__(cfg)
         self.dictionary = TrialDictionary()
+        self.model_name = ""
         self.pool: ScorePool | None = None
         self.n_to_generate = 0
         self.shard_name = ""
@@ -132,6 +133,7 @@ class AsvspoofTask(FairseqTask):
         if kwargs.get("skip_remainder_batch"):
             raise DataError("--skip-remainder-batch would lose trials: leave it out")
         kwargs["required_batch_size_multiple"] = 1  # fairseq's default of 8 loses the tail of a split
+        kwargs["data_buffer_size"] = 0  # fairseq's thread for it aborts the interpreter when an error ends the run meanwhile
         iterator = super().get_batch_iterator(dataset, *args, **kwargs)
         n_batched = sum(len(batch) for batch in iterator.frozen_batches)
         if n_batched != len(dataset):
@@ -146,6 +148,9 @@ class AsvspoofTask(FairseqTask):
 
     def build_model(self, cfg: DictConfig, from_checkpoint: bool = False) -> nn.Module:
         model = super().build_model(cfg, from_checkpoint)
+        if not from_checkpoint:
+            model.require_samples(self.cfg.max_samples)
+        self.model_name = cfg._name
         if "w2v_args" in cfg:
             with open_dict(cfg):  # goes into every checkpoint, so that scoring never needs the pre-trained file
                 cfg.w2v_args = model.cfg.w2v_args
@@ -158,7 +163,7 @@ class AsvspoofTask(FairseqTask):
             cfg.class_weights = balanced_weights(counts["spoof"], counts["bonafide"])
         criterion = super().build_criterion(cfg, from_checkpoint)
         if "teacher_path" in cfg:
-            cfg.teacher_path = None  # goes into every checkpoint: validation elsewhere needs no teacher
+            cfg.teacher_path = NOT_KEPT  # goes into every checkpoint
         return criterion
 
     # Training and validation

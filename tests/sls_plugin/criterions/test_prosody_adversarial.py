@@ -183,27 +183,50 @@ def test_a_checkpoint_holds_the_discriminator_and_no_teacher(teacher: ContentTea
     }
 
 
-def test_without_a_teacher_it_validates_and_does_not_train(encoder: nn.Module) -> None:
+def test_without_a_teacher_it_validates(encoder: nn.Module) -> None:
     loss_function = criterion(None)
     loss, _, log = loss_function(encoder, sample())
     assert loss == log["loss"]
     assert not {"content_loss", "lambda"} & log.keys()
     assert not list(loss_function.parameters())
-    with pytest.raises(DataError, match="--teacher-path is missing: name a pre-trained"):
-        loss_function(encoder.train(), sample())
 
 
-def task_for(data: Path) -> AsvspoofTask:
+def test_a_fresh_discriminator_meets_a_detector_that_comes_without(teacher: ContentTeacher, encoder: nn.Module) -> None:
+    torch.manual_seed(5)
+    fresh, trained = criterion(teacher), criterion(teacher)
+    before = fresh.discriminator[0].weight.clone()
+    fresh.load_state_dict({})
+    assert torch.equal(fresh.discriminator[0].weight, before)
+    fresh.load_state_dict(trained.state_dict())
+    assert torch.equal(fresh.discriminator[0].weight, trained.discriminator[0].weight)
+    with pytest.raises(RuntimeError, match="Missing key"):
+        fresh.load_state_dict({"discriminator.0.weight": before})
+
+
+def task_for(data: Path, model_name: str = "prosody_encoder") -> AsvspoofTask:
     cfg = AsvspoofConfig(data=str(data), seed=1, train_subset="train", results_path=None)
-    return AsvspoofTask.setup_task(OmegaConf.structured(cfg))
+    task = AsvspoofTask.setup_task(OmegaConf.structured(cfg))
+    task.model_name = model_name
+    return task
 
 
 def test_the_task_builds_it_and_forgets_where_the_teacher_was(tiny_checkpoint: Path, tmp_path: Path) -> None:
     cfg = configuration(teacher_path=str(tiny_checkpoint))
     cfg._name = "prosody_adversarial"
     assert task_for(tmp_path).build_criterion(cfg).teacher.n_features == 48
-    assert cfg.teacher_path is None
+    assert str(tiny_checkpoint) not in str(cfg)
     assert task_for(tmp_path).build_criterion(cfg).teacher is None
+
+
+@pytest.mark.parametrize("path", [None, ""])
+def test_training_needs_a_teacher(path: str | None, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="--teacher-path is missing: name a pre-trained"):
+        ProsodyAdversarial.build_criterion(configuration(teacher_path=path), task_for(tmp_path))
+
+
+def test_other_detectors_have_no_adversary(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="trains --arch prosody_encoder only, not aasist_l"):
+        ProsodyAdversarial.build_criterion(configuration(teacher_path=str(tiny_checkpoint)), task_for(tmp_path, "aasist_l"))
 
 
 def test_a_missing_teacher_is_told_in_one_line(tmp_path: Path) -> None:

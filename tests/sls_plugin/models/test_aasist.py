@@ -234,6 +234,18 @@ def test_a_clip_too_short_for_a_frame_is_refused() -> None:
             model(waveforms(2_314))
 
 
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--encoder-channels", "0"), ("--spectral-pool-ratio", "2"), ("--temporal-pool-ratio", "0"),
+        ("--joint-pool-ratio", "-1"), ("--joint-pool-ratio", "nan"),
+    ],
+)  # fmt: skip
+def test_sizes_without_sense_are_refused(option: str, value: str) -> None:
+    with pytest.raises(DataError, match=f"{option} {value}"):
+        build("aasist", f"{option}={value}")
+
+
 def test_scores_and_ratios() -> None:
     model = build("aasist_l")
     output = torch.tensor([[3.0, -1.0], [0.5, 2.0]])

@@ -101,7 +101,7 @@ def test_pooling_over_time_takes_clips_of_any_length_from_one_frame_on(pooling: 
     with torch.no_grad():
         for n_samples in (400, 4000, 64_600, 80_000):
             assert model(waveforms(1, n_samples)).isfinite().all()
-    with pytest.raises(DataError, match="clips of 399 samples: this head takes 400 or more"):
+    with pytest.raises(DataError, match="clips of 399 samples: SLS needs at least 400"):
         model(waveforms(1, 399))
 
 

@@ -356,6 +356,11 @@ def test_freezing_below_a_layer_that_is_not_there(tiny_checkpoint: Path, layer: 
         backbone(tiny_checkpoint, freeze_below_layer=layer)
 
 
+def test_a_frozen_start_of_no_length(tiny_checkpoint: Path) -> None:
+    with pytest.raises(DataError, match="--freeze-backbone-updates -3: give a number from 0 on"):
+        backbone(tiny_checkpoint, freeze_backbone_updates=-3)
+
+
 @pytest.mark.parametrize("layer", [0, 2])
 def test_a_frozen_backbone_trains_nothing_and_has_no_dropout(tiny_checkpoint: Path, layer: int) -> None:
     model = backbone(tiny_checkpoint, freeze_backbone=True, freeze_below_layer=layer, dropout=0.5, encoder_layerdrop=0.5)

@@ -194,7 +194,7 @@ def test_clips_of_any_length(n_samples: int, n_frames: int) -> None:
 
 @pytest.mark.parametrize("n_samples", [1, 399])
 def test_a_clip_without_a_frame_is_refused(n_samples: int) -> None:
-    with pytest.raises(DataError, match=rf"clips of {n_samples} samples: .* 400 or more \(--max-samples\)"):
+    with pytest.raises(DataError, match=f"clips of {n_samples} samples: XLSRMamba needs at least 400"):
         detector(**SMALL)(waveforms(n_samples))
 
 
@@ -205,6 +205,11 @@ def test_layers_that_give_no_two_columns_are_refused(n_layers: int) -> None:
 
 
 # What else is asked of it
+
+
+def test_a_head_without_features_is_refused() -> None:
+    with pytest.raises(DataError, match="--mamba-features 0: give a number from 1 on"):
+        XLSRMamba(OmegaConf.structured(XLSRMambaConfig(mamba_features=0)))
 
 
 def test_scores_and_ratios() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from fairseq.optim.adam import FairseqAdam, FairseqAdamConfig
 from fairseq.optim.lr_scheduler.polynomial_decay_schedule import PolynomialDecayLRSchedule
 from omegaconf import DictConfig, OmegaConf
 
@@ -16,15 +17,14 @@ from sls_plugin.optim.two_stage import TwoStage, TwoStageConfig
 PEAKS = [5e-4, 2e-5]
 
 
-def optimiser() -> L2Adam:
+def optimiser(first: int = 40) -> L2Adam:
     backbone, head = torch.nn.Parameter(torch.ones(2)), torch.nn.Parameter(torch.ones(2))
-    backbone.optim_overrides = {"optimizer": {"lr_scale": 0.1}}
+    backbone.optim_overrides = {"optimizer": {"lr_scale": 0.1, "frozen_updates": first}}
     return L2Adam(OmegaConf.structured(L2AdamConfig(lr=PEAKS)), [backbone, head])
 
 
-def configuration(first: int = 40, last: int = 60, **settings: Any) -> DictConfig:
-    model, optimization = {"freeze_backbone_updates": first}, {"max_update": last, "lr": PEAKS}
-    whole = {"model": model, "optimization": optimization, "lr_scheduler": OmegaConf.structured(TwoStageConfig)}
+def configuration(last: int = 60, **settings: Any) -> DictConfig:
+    whole = {"optimization": {"max_update": last, "lr": PEAKS}, "lr_scheduler": OmegaConf.structured(TwoStageConfig)}
     cfg = OmegaConf.create(whole).lr_scheduler
     for name, value in settings.items():
         cfg[name] = value
@@ -57,24 +57,24 @@ def test_a_stage_is_fairseqs_polynomial_decay() -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "message"),
+    ("first", "settings", "message"),
     [
-        ({"first": 0}, r"--freeze-backbone-updates \(0\)"),
-        ({"last": 0}, r"--max-update \(0\)"),
-        ({"first": 60}, "the second larger"),
-        ({"lr": [1e-3]}, "--lr 5e-4,2e-5"),
-        ({"lr": [1e-3, 1e-4, 1e-5]}, "--lr 5e-4,2e-5"),
-        ({"warmup_fraction": 1.0}, "--warmup-fraction 1.0"),
-        ({"warmup_fraction": -0.1}, "--warmup-fraction -0.1"),
+        (0, {}, "no backbone is frozen at first"),
+        (40, {"last": 0}, r"--max-update \(0\)"),
+        (60, {}, "give a larger one"),
+        (40, {"lr": [1e-3]}, "--lr 5e-4,2e-5"),
+        (40, {"lr": [1e-3, 1e-4, 1e-5]}, "--lr 5e-4,2e-5"),
+        (40, {"warmup_fraction": 1.0}, "--warmup-fraction 1.0"),
+        (40, {"warmup_fraction": -0.1}, "--warmup-fraction -0.1"),
     ],
 )
-def test_settings_that_make_no_two_stages(settings: dict[str, Any], message: str) -> None:
+def test_settings_that_make_no_two_stages(first: int, settings: dict[str, Any], message: str) -> None:
     with pytest.raises(DataError, match=message) as refusal:
-        TwoStage(configuration(**settings), optimiser())
+        TwoStage(configuration(**settings), optimiser(first))
     assert "\n" not in str(refusal.value)
 
 
-def test_a_model_without_a_backbone() -> None:
-    cfg = OmegaConf.create({"model": {}, "lr_scheduler": OmegaConf.structured(TwoStageConfig)}).lr_scheduler
-    with pytest.raises(DataError, match="a model with a backbone"):
-        TwoStage(cfg, optimiser())
+def test_an_optimiser_that_freezes_nothing() -> None:
+    adam = OmegaConf.structured(FairseqAdamConfig(lr=PEAKS, tpu=False))
+    with pytest.raises(DataError, match="--optimizer l2_adam"):
+        TwoStage(configuration(), FairseqAdam(adam, [torch.nn.Parameter(torch.ones(2))]))

@@ -64,7 +64,7 @@ def test_the_best_eer_is_kept_with_a_discriminator_and_without_a_teacher(trained
     assert best["extra_state"]["best"] == pytest.approx(min(column(records, "dev_eer")), abs=1e-6)
     assert len(best["model"]) == 95
     assert set(best["criterion"]) == DISCRIMINATOR
-    assert best["cfg"]["criterion"]["teacher_path"] is None
+    assert best["cfg"]["criterion"]["teacher_path"].startswith("not kept")
 
 
 def test_the_student_alone_scores_without_its_teacher(
@@ -109,3 +109,22 @@ def test_training_goes_on_in_the_middle_of_an_epoch_as_if_never_stopped(
     for part in ("model", "criterion"):
         for name, tensor in undisturbed[part].items():
             assert torch.equal(resumed[part][name], tensor), name
+
+
+def test_training_starts_from_the_authors_file(
+    trained: tuple[Path, list[dict]], corpora: Path, data: Path, backbone: Path, tmp_path: Path
+) -> None:
+    """Which holds the student alone: the discriminator is a fresh one."""
+    folder, _ = trained
+    original = tmp_path / "original.pth"
+    assert convert_checkpoints(["convert", str(folder / "checkpoint_best.pt"), str(original), "--to", "original"]) == 0
+    train(
+        corpora, data, backbone, tmp_path, "--finetune-from-model", str(original), "--max-epoch", "1", "--lr", "1e-12",
+        "--disable-validation",
+    )  # fmt: skip
+    tuned = torch.load(tmp_path / "checkpoint_last.pt", weights_only=True)
+    start = torch.load(folder / "checkpoint_best.pt", weights_only=True)
+    for name in ("conv1.weight", "layer4.conv2.weight", "fc2.bias"):
+        assert torch.allclose(tuned["model"][name], start["model"][name], rtol=0, atol=1e-9), name
+    assert set(tuned["criterion"]) == DISCRIMINATOR
+    assert not torch.equal(tuned["criterion"]["discriminator.0.weight"], start["criterion"]["discriminator.0.weight"])

@@ -282,6 +282,33 @@ def test_options_that_would_lose_trials_are_refused(option, data, backbone, tmp_
     assert "leave" in fairseq("train", *arguments, status=1).splitlines()[-1]
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--max-samples", "300"), "--max-samples 300: SLS needs at least 3 frames"),
+        (("--optimizer", "adam", "--head-lr-scale", "10"), "need --optimizer l2_adam"),
+        (("--lr-scheduler", "two_stage"), "no backbone is frozen at first"),
+    ],
+)
+def test_wrong_settings_end_training_with_one_line_and_no_other_file(options, message, data, backbone, tmp_path) -> None:
+    arguments = (str(data), "--w2v-path", str(backbone), "--save-dir", str(tmp_path), *RECIPE, *options)
+    printed = fairseq("train", *arguments, status=1)
+    assert message in printed.splitlines()[-1]
+    assert "Traceback" not in printed
+    assert not list(tmp_path.iterdir())  # such as a crash.pt
+
+
+def test_training_goes_on_with_its_own_detector_only(trained, data, tmp_path) -> None:
+    """Where --save-dir holds another detector's checkpoints."""
+    folder, _ = trained
+    shutil.copy(folder / "checkpoint_last.pt", tmp_path)
+    options = ("--arch", "aasist_l", "--save-dir", str(tmp_path))
+    printed = fairseq("train", str(data), *RECIPE, *options, status=1)
+    assert f"{tmp_path / 'checkpoint_last.pt'}: its tensors are not those of the model" in printed.splitlines()[-1]
+    assert "--save-dir" in printed.splitlines()[-1]
+    assert "Traceback" not in printed
+
+
 def test_a_missing_manifest_is_told_in_one_line(data, backbone, tmp_path) -> None:
     arguments = (str(data), "--w2v-path", str(backbone), "--save-dir", str(tmp_path), *RECIPE, "--valid-subset", "valid")
     printed = fairseq("train", *arguments, status=1)

@@ -219,6 +219,8 @@ class AsvspoofTask(FairseqTask):
             pool = self.pool
             pool.count(n_pooled)
             metrics.log_derived("eer", lambda _: pool.eer)
+            if metrics.get_meter("train", "loss") is not None:  # the original authors stop on it: --best-checkpoint-metric
+                metrics.log_scalar("train_loss", metrics.get_smoothed_value("train", "loss"), n_pooled, round=6)
 
     def post_validate(self, model: nn.Module, stats: dict, agg: Any) -> None:
         self.pool.require_complete()

@@ -49,6 +49,20 @@ def test_eer_of_every_validation_is_that_of_its_checkpoint(trained, data, tmp_pa
     assert best["val_loss"] == min(scored)
 
 
+def test_training_stops_on_its_own_loss_as_published(trained, data, backbone, tmp_path) -> None:
+    """After the first epoch whose mean training loss does not fall; the epoch before it is the best."""
+    _, records = trained
+    assert column(records, "dev_train_loss") == pytest.approx(column(records, "train_loss"), rel=1e-5)
+    options = ("--best-checkpoint-metric", "train_loss", "--patience", "1", "--lr", "0", "--max-epoch", "9")  # only luck falls
+    losses = column(train(data, backbone, tmp_path, *options), "train_loss")
+    assert 2 <= len(losses) < 9
+    assert all(later < earlier for earlier, later in zip(losses[:-2], losses[1:-1], strict=True))
+    assert losses[-1] >= losses[-2]
+    best = torch.load(tmp_path / "checkpoint_best.pt", weights_only=True)["extra_state"]
+    assert best["train_iterator"]["epoch"] == len(losses)  # the epoch that comes after it
+    assert best["val_loss"] == pytest.approx(losses[-2], rel=1e-5)
+
+
 def test_every_trial_is_seen_once_per_epoch(trained) -> None:
     _, records = trained
     updates = [record for record in records if "bsz" in record]

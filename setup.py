@@ -15,12 +15,15 @@ setup(
         "numpy>=1.26,<3",
         "librosa>=0.10.2,<1",
         "soundfile>=0.12.1,<1",
+        "soxr>=0.4,<2",
         "safetensors>=0.4.3,<1",
         "scipy>=1.11,<2",
         "tensorboardX>=2.6,<3",
         "tqdm>=4.60,<5",
     ],
     extras_require={
+        "data": ["huggingface_hub>=1,<3"],
+        "onnx": ["onnx>=1.17,<2", "onnxruntime>=1.20,<2", "onnxscript>=0.5,<1"],  # onnxruntime alone scores what is exported
         "report": ["matplotlib>=3.8,<4", "jinja2>=3.1,<4"],
         "test": ["pytest>=8,<10", "hypothesis>=6.100,<7", "scikit-learn>=1.3,<2", "transformers>=5,<6", "ruff==0.17.5"],
         "web": [],

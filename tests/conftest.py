@@ -3,8 +3,11 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+settings.register_profile("steady", deadline=None, derandomize=True)  # the same examples on every machine, however slow
+settings.load_profile("steady")
 
 
 @pytest.fixture(scope="session")

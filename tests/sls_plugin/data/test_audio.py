@@ -12,9 +12,9 @@ import pytest
 import soundfile
 
 from protocols import DataError
-from sls_plugin.data.audio import fit_length, read_audio
+from sls_plugin.data.audio import fit_length, read_audio, read_blocks
 
-RATES = [8000, 11025, 16000, 22050, 24000, 32000, 44100, 48000, 96000]
+RATES = [8000, 11025, 16000, 22050, 24000, 32000, 44100, 48000, 96000, 192000]
 LOSSLESS = [
     ("wav", "PCM_U8"),
     ("wav", "PCM_16"),
@@ -43,7 +43,7 @@ def tones(sample_rate: int = 16_000, n_channels: int = 1, seconds: float = 0.5) 
 
 
 def write(path: Path, samples: np.ndarray, sample_rate: int = 16_000, subtype: str | None = None) -> Path:
-    container = {".opus": "OGG"}.get(path.suffix)
+    container = {".opus": "OGG", ".sph": "NIST"}.get(path.suffix)
     soundfile.write(path, samples, sample_rate, subtype=subtype, format=container)
     return path
 
@@ -83,7 +83,7 @@ def cut(path: Path, n_bytes: int) -> Path:
 # Sound recordings
 
 
-@pytest.mark.parametrize("n_channels", [1, 2, 3, 6])
+@pytest.mark.parametrize("n_channels", [1, 2, 3, 8])
 @pytest.mark.parametrize("sample_rate", RATES)
 def test_every_rate_and_channel_count(tmp_path: Path, sample_rate: int, n_channels: int) -> None:
     assert_librosa_reads_the_same(write(tmp_path / "a.wav", tones(sample_rate, n_channels), sample_rate))
@@ -127,6 +127,20 @@ def test_recordings_of_a_few_samples(tmp_path: Path, n_samples: int, sample_rate
 def test_float_samples_beyond_full_scale_are_not_clipped(tmp_path: Path) -> None:
     path = write(tmp_path / "a.wav", np.array([3.0, -2.0]), subtype="FLOAT")
     np.testing.assert_array_equal(read_audio(path), np.array([3, -2], np.float32))
+
+
+@pytest.mark.parametrize("sample_rate", [8000, 16_000, 44_100])
+@pytest.mark.parametrize("level", [0.0, 1.0])
+def test_silence_and_clipped_speech(tmp_path: Path, level: float, sample_rate: int) -> None:
+    assert_librosa_reads_the_same(write(tmp_path / "a.wav", level * np.sign(tones(sample_rate)), sample_rate))
+
+
+def test_a_name_that_is_not_utf8(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.wav", tones())
+    renamed = path.rename(os.fsdecode(os.fsencode(tmp_path) + b"/gr\xfc\xdfe.wav"))
+    assert len(read_audio(renamed)) == 8000
+    with pytest.raises(DataError, match="truncated"):
+        read_audio(cut(renamed, 8000))
 
 
 def test_suffixes_in_capitals_and_names_with_spaces_and_signs(tmp_path: Path) -> None:
@@ -180,6 +194,60 @@ def test_the_length_stays_below_the_rounding_of_the_header(tmp_path: Path) -> No
         assert len(read_audio(path)) == -(-n_frames * 16_000 // sample_rate)
 
 
+# Recordings that are read in part, or in pieces
+
+LONG = [
+    ("flac", "PCM_16", 16_000, 1),
+    ("wav", "PCM_16", 44_100, 2),
+    ("mp3", "MPEG_LAYER_III", 48_000, 1),
+    ("ogg", "VORBIS", 8000, 1),
+]
+
+
+@pytest.fixture(scope="module", params=LONG, ids=lambda kind: kind[0])
+def long_recording(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Longer than what is decoded at a time, in a container of its own."""
+    suffix, subtype, sample_rate, n_channels = request.param
+    n_frames = 2**20 // n_channels * 5 // 4
+    path = tmp_path_factory.mktemp("long") / f"a.{suffix}"
+    samples = tones(sample_rate, n_channels, n_frames / sample_rate)
+    with soundfile.SoundFile(path, "w", sample_rate, n_channels, subtype) as recording:
+        for start in range(0, n_frames, 2**16):  # libsndfile's Vorbis encoder overflows the stack on more
+            recording.write(samples[start : start + 2**16])
+    return path
+
+
+def test_a_long_recording(long_recording: Path) -> None:
+    assert_librosa_reads_the_same(long_recording)
+
+
+def test_pieces_together_are_the_whole(long_recording: Path) -> None:
+    pieces = list(read_blocks(long_recording))
+    assert len(pieces) > 1
+    np.testing.assert_array_equal(np.concatenate(pieces), read_audio(long_recording))
+
+
+@pytest.mark.parametrize("n_samples", [1, 64_600, 370_000, 10**9])
+def test_the_beginning_is_that_of_the_whole(long_recording: Path, n_samples: int) -> None:
+    np.testing.assert_array_equal(read_audio(long_recording, n_samples), read_audio(long_recording)[:n_samples])
+
+
+@pytest.mark.parametrize("sample_rate", [16_000, 44_100])
+def test_damage_after_the_part_that_is_wanted_is_found_all_the_same(tmp_path: Path, sample_rate: int) -> None:
+    samples = tones(sample_rate, seconds=2**20 / sample_rate + 1)
+    truncated = write(tmp_path / "truncated.flac", samples, sample_rate)
+    cut(truncated, truncated.stat().st_size - 100)
+    damaged = write(tmp_path / "damaged.flac", samples, sample_rate)
+    rewrite(damaged, int(0.99 * damaged.stat().st_size), b"\0" * 64)
+    samples[-1] = np.nan
+    not_finite = write(tmp_path / "nan.wav", samples, sample_rate, "FLOAT")
+    for path in (truncated, damaged, not_finite):
+        with pytest.raises(DataError):
+            read_audio(path, 64_600)
+        with pytest.raises(DataError):
+            list(read_blocks(path))
+
+
 # Broken recordings
 
 
@@ -213,6 +281,13 @@ def test_samples_that_are_not_finite(tmp_path: Path, value: float, n_channels: i
     samples = tones(n_channels=n_channels)
     samples[1234, -1] = value
     assert_refused(write(tmp_path / "a.wav", samples, 44_100, "FLOAT"), "not finite")
+
+
+@pytest.mark.filterwarnings("error")
+def test_channels_whose_mean_is_not_finite(tmp_path: Path) -> None:
+    largest = np.finfo(np.float32).max
+    for channels in ([np.inf, -np.inf], [largest, largest]):
+        assert_refused(write(tmp_path / "a.wav", np.tile(channels, (100, 1)), subtype="FLOAT"), "not finite")
 
 
 def test_samples_that_float32_cannot_hold(tmp_path: Path) -> None:
@@ -261,11 +336,23 @@ def test_a_truncated_mp3_whose_header_knows_its_length(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "subtype"),
-    [("a.ogg", "VORBIS"), ("a.opus", "OPUS"), ("a.w64", "PCM_16"), ("a.rf64", "PCM_16")],
+    [("a.ogg", "VORBIS"), ("a.opus", "OPUS"), ("a.w64", "PCM_16"), ("a.rf64", "PCM_16"), ("a.sph", "ULAW"), ("a.svx", "PCM_16")],
 )
 def test_a_truncated_recording_of_another_container(tmp_path: Path, name: str, subtype: str) -> None:
     path = write(tmp_path / name, tones(seconds=10), subtype=subtype)
     assert_refused(cut(path, path.stat().st_size // 2))
+
+
+@pytest.mark.parametrize("sample_rate", [0, 1, 999, 1_000_001, 2**31 - 1])
+def test_a_sample_rate_that_no_recording_has(tmp_path: Path, sample_rate: int) -> None:
+    path = write(tmp_path / "a.wav", tones())
+    assert_refused(rewrite(path, 24, struct.pack("<I", sample_rate)))
+
+
+def test_samples_that_resampling_takes_beyond_float32(tmp_path: Path) -> None:
+    largest = np.finfo(np.float32).max
+    path = write(tmp_path / "a.wav", largest * np.sign(tones(8000)), 8000, "FLOAT")
+    assert_refused(path, "not finite")
 
 
 def test_telephone_speech_in_gsm_is_read(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Large files over HTTP: resumed where they broke off, checked, and put in place whole or not at all."""
 
+import hashlib
 import http.client
 import os
 import re
@@ -11,7 +12,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from .errors import CheckpointError
-from .fingerprint import BLOCK, file_sha256
+from .fingerprint import BLOCK
 from .published import Published
 from .reading import is_web_page
 
@@ -21,7 +22,8 @@ PATIENCE = 60  # seconds without a byte
 def download(file: Published, output: str | Path) -> None:
     """Fetch a published file to `output`; what arrived before a failure waits in `output`.part for the next call.
 
-    Raises CheckpointError when the server cannot be reached, breaks off, or sends something else.
+    Raises CheckpointError when the server cannot be reached, breaks off, or sends something else, which is kept as
+    `output`.wrong.
     """
     output = Path(output)
     if output.exists():
@@ -33,9 +35,24 @@ def download(file: Published, output: str | Path) -> None:
         try:
             _fetch(file.url, partial, n_there)
         except (OSError, http.client.HTTPException) as error:
-            raise CheckpointError(_failure(file.url, output, partial, error)) from None
-    _check(file, partial)
+            if not _is_whole(n_there, error):
+                raise CheckpointError(_failure(file.url, output, partial, error)) from None
+    if problem := misfit(file, partial):
+        raise CheckpointError(f"{file.url}: {problem}: kept as {_set_aside(output, partial)}, do not use it: try again later")
     os.replace(partial, output)
+
+
+def misfit(file: Published, path: Path) -> str:
+    """Why what is at `path` cannot be the published file; empty when it is, as far as can be told."""
+    n_bytes = path.stat().st_size
+    if is_web_page(path):
+        return "the server sent a web page, not the file (open the link in a browser)"
+    if file.n_bytes is not None and n_bytes != file.n_bytes:
+        return f"{n_bytes:,} bytes arrived, the published file has {file.n_bytes:,}"
+    for name, published in (("SHA-256", file.sha256), ("MD5", file.md5)):
+        if published is not None and _digest(path, name) != published:
+            return f"what arrived has another {name} than the published file"
+    return ""
 
 
 def _fetch(url: str, partial: Path, n_there: int) -> None:
@@ -43,7 +60,7 @@ def _fetch(url: str, partial: Path, n_there: int) -> None:
     request = urllib.request.Request(url, headers={"User-Agent": "fairseq_ckpt", "Range": f"bytes={n_there}-"})
     with urllib.request.urlopen(request, timeout=PATIENCE) as response:
         if response.headers.get_content_type() == "text/html":
-            raise CheckpointError(f"{url}: the server sent a web page, not the file: open the link in a browser")
+            raise CheckpointError(f"{url}: the server sent a web page, not the file (open the link in a browser)")
         continued = response.status == http.client.PARTIAL_CONTENT
         n_there = n_there if continued else 0
         n_left = response.headers.get("Content-Length")
@@ -63,8 +80,8 @@ def _fetch(url: str, partial: Path, n_there: int) -> None:
 def _failure(url: str, output: Path, partial: Path, error: Exception) -> str:
     host = re.sub(r"^\w+://([^/]+).*", r"\1", url)
     if isinstance(error, urllib.error.HTTPError) and error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE:
-        partial.unlink()
-        return f"{partial}: longer than the file on the server, and removed: give the same command again"
+        aside = _set_aside(output, partial)
+        return f"{partial}: longer than the file on the server, and kept as {aside}: give the same command again"
     if isinstance(error, urllib.error.HTTPError):
         return f"{url}: the server answered {error.code} {error.reason}: look whether the file has moved"
     if isinstance(error, urllib.error.URLError):
@@ -74,16 +91,20 @@ def _failure(url: str, output: Path, partial: Path, error: Exception) -> str:
     return f"{output}: {reason} after {n_there:,} bytes: give the same command again to go on from there"
 
 
-def _check(file: Published, partial: Path) -> None:
-    """Remove what is not the published file: going on from there could not mend it."""
-    n_bytes = partial.stat().st_size
-    if is_web_page(partial):
-        problem = "the server sent a web page, not the file: open the link in a browser"
-    elif file.n_bytes is not None and n_bytes != file.n_bytes:
-        problem = f"{n_bytes:,} bytes arrived, the published file has {file.n_bytes:,}: try again later"
-    elif file.sha256 is not None and file_sha256(partial) != file.sha256:
-        problem = "what arrived has another SHA-256 than the published file: try again later, and do not use it"
-    else:
-        return
-    partial.unlink()
-    raise CheckpointError(f"{file.url}: {problem}")
+def _is_whole(n_there: int, error: Exception) -> bool:
+    """Whether a server has no more to send because the first `n_there` bytes are the whole file."""
+    if not isinstance(error, urllib.error.HTTPError) or error.code != http.client.REQUESTED_RANGE_NOT_SATISFIABLE:
+        return False
+    return error.headers["Content-Range"] == f"bytes */{n_there}"
+
+
+def _set_aside(output: Path, partial: Path) -> Path:
+    """Put what cannot be gone on with out of the way, where it can still be looked at."""
+    aside = output.with_name(f"{output.name}.wrong")
+    os.replace(partial, aside)
+    return aside
+
+
+def _digest(path: Path, name: str) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, name.replace("-", "")).hexdigest()

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Published:
-    """A file that its authors, or someone for them, offer for download; `n_bytes` and `sha256` where they are known."""
+    """A file that its authors, or someone for them, offer for download; its size and hashes where they are known."""
 
     title: str
     url: str
     file_name: str
     n_bytes: int | None = None
     sha256: str | None = None
+    md5: str | None = None
 
 
 PUBLISHED = {
@@ -21,6 +22,11 @@ PUBLISHED = {
         "xlsr2_300m.pt",
         3_808_868_242,
         "b08927597f2c9eb2ebd7dcc3ac78ee4b5f6021cbac4b3a6c5a9deec445d80ed9",
+    ),
+    "wav2vec_small": Published(
+        "wav2vec 2.0 Base, pre-trained on LibriSpeech (Baevski et al. 2020)",
+        "https://dl.fbaipublicfiles.com/fairseq/wav2vec/wav2vec_small.pt",
+        "wav2vec_small.pt",
     ),
     # The authors' own link is a Google Drive folder (13vw_AX1jHdYndRu1edlgpdNJpCX8OnrH); this is the same file elsewhere.
     "sls": Published(

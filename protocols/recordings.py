@@ -26,6 +26,14 @@ UNKNOWN_LENGTH = 2**63 - 1  # what libsndfile says of a FLAC stream whose header
 Listed = tuple[str, Trial]  # a trial and where it is listed, `file:line`
 
 
+class MissingRecordings(DataError):
+    """Some of `n_listed` trials, `n_missing` of them, have no recording."""
+
+    def __init__(self, problem: str, n_missing: int, n_listed: int) -> None:
+        super().__init__(problem)
+        self.n_missing, self.n_listed = n_missing, n_listed
+
+
 def numbered(path: str | Path, trials: Iterable[Trial]) -> Iterator[Listed]:
     """The trials of a file, one on each line, with their lines; a CSV table begins with its header."""
     first = 2 if Path(path).suffix == ".csv" else 1
@@ -47,7 +55,7 @@ def with_recordings(listed: Iterable[Listed], folder: str | Path, allow_missing:
 
     The recording of utterance UTT is `UTT`, `UTT.flac` or `UTT.wav` in `folder` or a subfolder whose name begins with
     `flac` or `wav`, such as `flac_T`; UTT may itself be a path.
-    Raises DataError on a repeated id, an id that leads out of the folder, and recordings that are missing; with
+    Raises DataError on a repeated id and an id that leads out of the folder, MissingRecordings where there are; with
     `allow_missing` their trials are left out and a warning counts them, but some recording must be there.
     """
     root = os.path.abspath(folder)
@@ -68,11 +76,12 @@ def with_recordings(listed: Iterable[Listed], folder: str | Path, allow_missing:
         else:
             missing[trial.id] = where
     if missing:
-        what = f"no recording for {len(missing)} of {len(missing) + len(found)} trials ({shortened(missing)}) in {folder}"
+        n_listed = len(missing) + len(found)
+        what = f"no recording for {len(missing)} of {n_listed} trials ({shortened(missing)}) in {folder}"
         problem = f"{next(iter(missing.values()))}: {what}"
         if not (allow_missing and found):
             remedy = "check --audio" + (", or leave them out with --allow-missing" if found else "")
-            raise DataError(f"{problem}: {remedy}")
+            raise MissingRecordings(f"{problem}: {remedy}", len(missing), n_listed)
         logger.warning("%s: left out", problem)
     return found
 
@@ -97,6 +106,7 @@ def with_durations(trials: Sequence[Trial]) -> list[Trial]:
         return [replace(trial, n_frames=n_frames) for trial, n_frames in zip(trials, shown, strict=True)]
 
 
+@cache
 def soundfile_suffixes() -> frozenset[str]:
     """The file suffixes of the formats that soundfile decodes, in lower case and with their dot."""
     import soundfile

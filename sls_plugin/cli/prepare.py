@@ -2,11 +2,12 @@
 
 import argparse
 import inspect
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from protocols import (
+    DataError,
     Trial,
     asvspoof5,
     asvspoof2019,
@@ -19,8 +20,11 @@ from protocols import (
     trial_list,
     write_manifest,
 )
-from protocols.recordings import SAMPLE_RATE, with_durations
+from protocols.published_counts import published_count
+from protocols.recordings import SAMPLE_RATE, MissingRecordings, with_durations
 from protocols.trial import LABELS
+
+from .arguments import positive
 
 HELP = "write the manifest of a corpus"
 
@@ -44,7 +48,7 @@ examples:
   sls prepare asvspoof2019 --audio LA/ASVspoof2019_LA_train --dest DATA --split train \\
       --protocol LA/ASVspoof2019_LA_cm_protocols/ASVspoof2019.LA.cm.train.trn.txt
   sls prepare asvspoof2021-df --audio ASVspoof2021_DF_eval --keys DF-keys --dest DATA
-  sls prepare in-the-wild --audio release_in_the_wild --dest DATA
+  sls prepare in-the-wild --audio release_in_the_wild --dest DATA --check
   sls prepare folder --audio recordings --dest DATA
 """
 
@@ -76,6 +80,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--split", metavar="NAME", default="eval", help="train, dev or eval (default: %(default)s)")
     parser.add_argument("--label", choices=LABELS, help="the label of all recordings of a folder")
     parser.add_argument("--allow-missing", action="store_true", help="leave out trials without a recording")
+    parser.add_argument("--check", action="store_true", help="refuse other numbers of trials than the published ones")
+    parser.add_argument("--limit", metavar="N", type=positive, help="the first N trials of each class, for a trial run")
     parser.add_argument("--no-durations", action="store_true", help="leave n_frames at 0 instead of reading headers")
 
 
@@ -83,14 +89,35 @@ def run(args: argparse.Namespace) -> int:
     """Write the manifest DATA/SPLIT.tsv and print one line that sums it up."""
     if not args.split or Path(args.split).name != args.split:
         raise argparse.ArgumentError(None, f"--split {args.split!r}: give a plain name, such as train, dev or eval")
-    read_trials = CORPORA[args.corpus]
-    trials = read_trials(**_reader_options(args, inspect.signature(read_trials).parameters))
+    trials, note = _read_trials(args)
+    if args.limit:
+        trials = _first_of_each_class(trials, args.limit)
     if not args.no_durations:
         trials = with_durations(trials)
     manifest = args.dest / f"{args.split}.tsv"
     write_manifest(manifest, trials)
-    print(f"{_summary(trials)}: {manifest}")
+    print(f"{_summary(trials)}{note}: {manifest}")
     return 0
+
+
+def _read_trials(args: argparse.Namespace) -> tuple[list[Trial], str]:
+    """All trials of the corpus, and what to say of their number."""
+    read_trials = CORPORA[args.corpus]
+    options = _reader_options(args, inspect.signature(read_trials).parameters)
+    listed_in = args.protocol or args.keys or args.audio
+    published = published_count(args.corpus, args.audio, args.protocol)
+    if args.check and not published:
+        raise argparse.ArgumentError(None, f"--check: no count is published of {args.corpus} as listed in {listed_in}")
+    try:
+        trials = read_trials(**options)
+    except MissingRecordings as missing:
+        if not published or missing.n_listed != published.n_trials:
+            raise
+        raise DataError(f"{missing}; {published.unpacking_fault(missing.n_missing)}") from None
+    deviation = published.deviation(trials) if published else ""
+    if args.check and deviation:
+        raise DataError(f"{listed_in}: {deviation}: give the official list and all its recordings, or leave out --check")
+    return trials, f" ({deviation})" if deviation else " (as published)" if args.check else ""
 
 
 def _reader_options(args: argparse.Namespace, parameters: Mapping[str, inspect.Parameter]) -> dict[str, object]:
@@ -105,6 +132,17 @@ def _reader_options(args: argparse.Namespace, parameters: Mapping[str, inspect.P
     if args.corpus in PROTOCOL_OR_KEYS and not ("protocol" in given or "keys" in given):
         raise argparse.ArgumentError(None, f"{args.corpus} needs --protocol, --keys or both")
     return given
+
+
+def _first_of_each_class(trials: list[Trial], limit: int) -> list[Trial]:
+    """The first trials of each label, unknown ones being a class of their own, in the order of the corpus."""
+    taken: dict[str, int] = defaultdict(int)
+    first = []
+    for trial in trials:
+        if taken[trial.label] < limit:
+            taken[trial.label] += 1
+            first.append(trial)
+    return first
 
 
 def _summary(trials: list[Trial]) -> str:

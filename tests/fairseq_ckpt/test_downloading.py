@@ -1,13 +1,12 @@
 """Downloads from a server on this machine: whole, resumed, or refused in one line; never a wrong file in place."""
 
 import hashlib
-import http.server
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from file_server import Server, serving
 
 from fairseq_ckpt import CheckpointError
 from fairseq_ckpt.__main__ import main
@@ -17,52 +16,10 @@ from fairseq_ckpt.published import PUBLISHED, Published
 CONTENT = bytes(range(256)) * 20_000  # 5 MB
 
 
-@dataclass
-class Server:
-    """What a file server does; `breaks_after` bytes of an answer it hangs up."""
-
-    url: str = ""
-    content: bytes = CONTENT
-    content_type: str = "application/octet-stream"
-    knows_ranges: bool = True
-    says_length: bool = True
-    breaks_after: int | None = None
-    status: int = 200
-    ranges: list[str] = field(default_factory=list)
-
-
 @pytest.fixture
 def server() -> Iterator[Server]:
-    behaviour = Server()
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            start = int(self.headers["Range"].removeprefix("bytes=").removesuffix("-"))
-            behaviour.ranges.append(self.headers["Range"])
-            if not behaviour.knows_ranges:
-                start = 0
-            if start >= len(behaviour.content) > 0:
-                self.send_error(416)
-                return
-            body = behaviour.content[start:]
-            self.send_response(206 if behaviour.knows_ranges and behaviour.status == 200 else behaviour.status)
-            self.send_header("Content-Type", behaviour.content_type)
-            if behaviour.says_length:
-                self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body[: behaviour.breaks_after])
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http_server:
-        http_server.handle_error = lambda *_: None  # a client that hangs up
-        thread = threading.Thread(target=http_server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        behaviour.url = f"http://127.0.0.1:{http_server.server_port}/model.pth"
+    with serving(CONTENT) as behaviour:
         yield behaviour
-        http_server.shutdown()
-        thread.join()
 
 
 def published(server: Server) -> Published:
@@ -126,23 +83,29 @@ def test_a_web_page_instead_of_the_file(server: Server, tmp_path: Path, content_
     server.content, server.content_type = b"<!DOCTYPE html><html>Too many people have read this file</html>", content_type
     for file in (published(server), replace(published(server), n_bytes=None, sha256=None)):
         message = refusal(file, tmp_path / "model.pth")
-        assert message == f"{server.url}: the server sent a web page, not the file: open the link in a browser"
-    assert list(tmp_path.iterdir()) == []
+        assert message.startswith(f"{server.url}: the server sent a web page, not the file (open the link in a browser)")
+    assert not (tmp_path / "model.pth.part").exists()
 
 
-def test_another_file_of_the_same_size(server: Server, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["SHA-256", "MD5"])
+def test_another_file_of_the_same_size_is_kept_aside(server: Server, tmp_path: Path, name: str) -> None:
     server.content = bytes(len(CONTENT))
-    assert "another SHA-256" in refusal(published(server), tmp_path / "model.pth")
-    assert list(tmp_path.iterdir()) == []  # going on from there would never end well
+    digests = {"SHA-256": {}, "MD5": {"sha256": None, "md5": hashlib.md5(CONTENT).hexdigest()}}
+    file = replace(published(server), **digests[name])
+    message = refusal(file, tmp_path / "model.pth")
+    assert f"another {name} than the published file: kept as {tmp_path / 'model.pth.wrong'}, do not use it" in message
+    assert [path.name for path in tmp_path.iterdir()] == ["model.pth.wrong"]  # going on from there would never end well
+    assert (tmp_path / "model.pth.wrong").read_bytes() == server.content
     server.content = CONTENT
-    download(published(server), tmp_path / "model.pth")
+    download(file, tmp_path / "model.pth")
+    assert (tmp_path / "model.pth").read_bytes() == CONTENT
 
 
 def test_another_size(server: Server, tmp_path: Path) -> None:
     server.content = CONTENT + b"more"
     file = replace(published(server), sha256=None)
     assert "5,120,004 bytes arrived, the published file has 5,120,000" in refusal(file, tmp_path / "model.pth")
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["model.pth.wrong"]
 
 
 def test_a_file_of_which_nothing_is_known(server: Server, tmp_path: Path) -> None:
@@ -171,11 +134,22 @@ def test_a_file_that_is_there_is_left_alone(server: Server, tmp_path: Path) -> N
     assert server.ranges == []
 
 
-def test_a_first_part_that_is_too_long_to_be_one(server: Server, tmp_path: Path) -> None:
+@pytest.mark.parametrize("says_length", [True, False])
+def test_a_first_part_that_is_too_long_to_be_one(server: Server, tmp_path: Path, says_length: bool) -> None:
+    server.says_length = says_length
     file = Published("a model", server.url, "model.pth")
     (tmp_path / "model.pth.part").write_bytes(CONTENT + b"more")
-    assert "longer than the file on the server, and removed" in refusal(file, tmp_path / "model.pth")
+    assert "longer than the file on the server, and kept as" in refusal(file, tmp_path / "model.pth")
+    assert (tmp_path / "model.pth.wrong").read_bytes() == CONTENT + b"more"
     download(file, tmp_path / "model.pth")
+    assert (tmp_path / "model.pth").read_bytes() == CONTENT
+
+
+def test_a_whole_first_part_of_a_file_of_unknown_size_is_not_fetched_again(server: Server, tmp_path: Path) -> None:
+    file = Published("a model", server.url, "model.pth")
+    (tmp_path / "model.pth.part").write_bytes(CONTENT)
+    download(file, tmp_path / "model.pth")
+    assert server.ranges == [f"bytes={len(CONTENT)}-"]
     assert (tmp_path / "model.pth").read_bytes() == CONTENT
 
 

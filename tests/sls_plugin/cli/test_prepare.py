@@ -9,6 +9,7 @@ import soundfile
 import sls_plugin
 from fairseq_ckpt.errors import CheckpointError
 from protocols import DataError, Trial, read_manifest
+from protocols.published_counts import PUBLISHED_COUNTS, PublishedCount
 from sls_plugin.__main__ import COMMANDS, main
 from sls_plugin.cli.prepare import CORPORA
 
@@ -90,6 +91,82 @@ def test_missing_recordings_stop_or_are_left_out(corpus, capsys):
     assert [trial.id for trial in read_manifest(corpus / "DATA" / "eval.tsv")] == ["E_1"]
 
 
+@pytest.fixture
+def published(monkeypatch):
+    """A function that publishes the numbers of the corpus's list, whose recordings come in two archives."""
+
+    def publish(n_bonafide, n_spoof):
+        count = PublishedCount(n_bonafide, n_spoof, "part*.tar.gz", 2)
+        monkeypatch.setitem(PUBLISHED_COUNTS, "asvspoof2019", {"eval.trl.txt": count})
+
+    return publish
+
+
+def test_check_says_that_the_numbers_are_the_published_ones(corpus, capsys, published):
+    published(1, 1)
+    assert prepare(corpus, "--check") == 0
+    assert "0 unknown, 0.00 hours (as published): " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("n_bonafide", "n_spoof", "deviation"),
+    [(1, 4, "2 trials instead of the 5 published"), (0, 2, "1 bona fide trials instead of the 0 published")],
+)
+def test_check_refuses_other_numbers_which_are_noted_without_it(corpus, capsys, published, n_bonafide, n_spoof, deviation):
+    published(n_bonafide, n_spoof)
+    assert prepare(corpus, "--check") == 1
+    message = f"sls prepare: error: {corpus / 'eval.trl.txt'}: {deviation}: give the official list and all its recordings"
+    assert capsys.readouterr().err.startswith(message)
+    assert not (corpus / "DATA").exists()
+    assert prepare(corpus) == 0
+    assert f" hours ({deviation}): " in capsys.readouterr().out
+
+
+def test_recordings_left_out_do_not_pass_the_check(corpus, capsys, published):
+    published(1, 1)
+    (corpus / "flac" / "E_2.flac").unlink()
+    assert prepare(corpus, "--check", "--allow-missing") == 1
+    assert "eval.trl.txt: 1 trials instead of the 2 published" in capsys.readouterr().err
+    assert prepare(corpus, "--check") == 1
+    assert "(E_2) in " in (message := capsys.readouterr().err)
+    assert message.endswith("; as many as 1 of the 2 archives part*.tar.gz hold: unpack all of them\n")
+
+
+def test_a_list_of_another_length_says_nothing_of_archives(corpus, capsys, published):
+    published(5, 5)
+    (corpus / "flac" / "E_2.flac").unlink()
+    assert prepare(corpus) == 1
+    assert capsys.readouterr().err.endswith("or leave them out with --allow-missing\n")
+
+
+def test_limit_takes_the_first_trials_of_each_class_in_order(corpus):
+    labels = ["spoof", "spoof", "bonafide"] * 3
+    (corpus / "long.txt").write_text("".join(f"p U_{number} - - {label}\n" for number, label in enumerate(labels)))
+    for number in range(len(labels)):
+        soundfile.write(corpus / "flac" / f"U_{number}.flac", np.zeros(16), 16000)
+    assert prepare(corpus, "--limit", "3", protocol="long.txt") == 0
+    assert [trial.id for trial in read_manifest(corpus / "DATA" / "eval.tsv")] == ["U_0", "U_1", "U_2", "U_3", "U_5", "U_8"]
+
+
+def test_limit_takes_the_first_trials_where_labels_are_unknown_and_reads_no_others(corpus, capsys):
+    (corpus / "flac" / "E_2.flac").write_bytes(b"not opened")
+    command = ["prepare", "folder", "--audio", str(corpus / "flac"), "--dest", str(corpus / "DATA"), "--limit"]
+    assert main([*command, "1"]) == 0
+    assert [trial.id for trial in read_manifest(corpus / "DATA" / "eval.tsv")] == ["E_1.flac"]
+    assert main([*command, "2"]) == 1
+    assert "E_2.flac: its header cannot be read" in capsys.readouterr().err
+
+
+def test_the_check_is_of_the_whole_corpus_although_only_some_is_taken(corpus, capsys, published):
+    published(1, 3)
+    lines = "p1 E_1 - - bonafide\np2 E_2 - A07 spoof\np3 E_3 - A07 spoof\np4 E_4 - A07 spoof\n"
+    (corpus / "eval.trl.txt").write_text(lines)
+    for name in ("E_3", "E_4"):
+        soundfile.write(corpus / "flac" / f"{name}.flac", np.zeros(16), 16000)
+    assert prepare(corpus, "--check", "--limit", "1") == 0
+    assert "2 trials, 1 bona fide, 1 spoof, 0 unknown, 0.00 hours (as published): " in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("break_it", "problem"),
     [
@@ -126,6 +203,12 @@ def test_a_problem_with_the_data_is_one_line_and_leaves_no_manifest(corpus, caps
         (["list", "--audio", "A", "--dest", "D"], "list needs --protocol"),
         (["mlaad", "--audio", "A", "--dest", "D", "--protocol", "P"], "mlaad takes no --protocol"),
         (["librispeech", "--audio", "A", "--dest", "D", "--allow-missing"], "librispeech takes no --allow-missing"),
+        (["mlaad", "--audio", "A", "--dest", "D", "--check"], "--check: no count is published of mlaad as listed in A"),
+        (
+            ["asvspoof2019", "--audio", "A", "--dest", "D", "--protocol", "mine.txt", "--check"],
+            "--check: no count is published of asvspoof2019 as listed in mine.txt",
+        ),
+        (["folder", "--audio", "A", "--dest", "D", "--limit", "0"], "argument --limit: 0 is not a whole number of at least 1"),
         (["folder", "--dest", "D"], "the following arguments are required: --audio"),
         (["folder", "--audio", "A"], "the following arguments are required: --dest"),
         (["asvspoof1999", "--audio", "A", "--dest", "D"], "invalid choice: 'asvspoof1999'"),

@@ -1,0 +1,64 @@
+"""A file server on this machine that misbehaves as it is told."""
+
+import http.server
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Server:
+    """What a file server does: `files` by their name, `content` for any other; `breaks_after` bytes of an answer it hangs up."""
+
+    content: bytes
+    url: str = ""
+    files: dict[str, bytes] = field(default_factory=dict)
+    content_type: str = "application/octet-stream"
+    knows_ranges: bool = True
+    says_length: bool = True
+    breaks_after: int | None = None
+    status: int = 200
+    ranges: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def serving(content: bytes) -> Iterator[Server]:
+    """A server that runs meanwhile; its `url` names a file `model.pth`."""
+    behaviour = Server(content)
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            whole = behaviour.files.get(self.path.rpartition("/")[2], behaviour.content)
+            start = int(self.headers["Range"].removeprefix("bytes=").removesuffix("-"))
+            behaviour.ranges.append(self.headers["Range"])
+            if not behaviour.knows_ranges:
+                start = 0
+            if start >= len(whole) > 0:
+                self.send_response(416)
+                if behaviour.says_length:
+                    self.send_header("Content-Range", f"bytes */{len(whole)}")
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
+            body = whole[start:]
+            self.send_response(206 if behaviour.knows_ranges and behaviour.status == 200 else behaviour.status)
+            self.send_header("Content-Type", behaviour.content_type)
+            if behaviour.says_length:
+                self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body[: behaviour.breaks_after])
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http_server:
+        http_server.handle_error = lambda *_: None  # a client that hangs up
+        thread = threading.Thread(target=http_server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        behaviour.url = f"http://127.0.0.1:{http_server.server_port}/model.pth"
+        try:
+            yield behaviour
+        finally:
+            http_server.shutdown()
+            thread.join()

@@ -2,7 +2,7 @@ from setuptools import find_packages, setup
 
 setup(
     name="sls-plugin",
-    version="0.2.0",
+    version="0.3.0",
     description="A fairseq plugin that detects synthetic speech: XLS-R + SLS, its data, metrics and tools",
     license="MIT",
     python_requires=">=3.11,<3.13",

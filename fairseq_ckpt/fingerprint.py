@@ -3,8 +3,10 @@
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
 BLOCK = 1 << 20  # bytes
 
@@ -18,8 +20,10 @@ def file_sha256(path: str | Path) -> str:
     return digest.hexdigest()
 
 
-def tensors_sha256(tensors: Mapping[str, torch.Tensor]) -> str:
+def tensors_sha256(tensors: Mapping[str, "torch.Tensor"]) -> str:
     """SHA-256 of tensors: names in order, types, shapes and every bit of the values, whatever file they are in."""
+    import torch  # slow to import, and not needed for files
+
     digest = hashlib.sha256()
     for name in sorted(tensors):
         tensor = tensors[name].contiguous()

@@ -5,13 +5,13 @@
 #   VENV=dir bash recipes/setup.sh           a virtual environment in dir
 #   VENV=none bash recipes/setup.sh          the running Python, whose torch is kept
 #   PYTHON=python3.12 bash recipes/setup.sh  the interpreter to start from (3.11 or 3.12)
-#   EXTRAS=report,test bash recipes/setup.sh the optional parts (default)
+#   EXTRAS=onnx,report,test bash recipes/setup.sh  the optional parts (default)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 TORCH=2.13.0
 FAIRSEQ=0.12.3.1
 VENV=${VENV:-.venv}
-EXTRAS=${EXTRAS:-report,test}
+EXTRAS=${EXTRAS:-onnx,report,test}
 
 fail() { echo "setup.sh: $*" >&2; exit 1; }
 

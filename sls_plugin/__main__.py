@@ -8,16 +8,18 @@ from collections.abc import Sequence
 
 from fairseq_ckpt.errors import CheckpointError
 from protocols import DataError
-from sls_plugin.cli import calibrate, evaluate, explain, models, prepare, report, score
+from sls_plugin.cli import calibrate, evaluate, explain, export, merge, models, prepare, report, score
 
 COMMANDS = {
     "models": models,
     "prepare": prepare,
     "score": score,
+    "merge": merge,
     "evaluate": evaluate,
     "calibrate": calibrate,
     "report": report,
     "explain": explain,
+    "export": export,
 }
 
 
@@ -43,8 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if error.filename is None and error.errno != errno.ENOSPC:
             raise
         problem = f"{error.filename or 'output'}: {error.strerror}"
-    except KeyboardInterrupt:
-        print(f"sls {args.command}: interrupted", file=sys.stderr)
+    except KeyboardInterrupt as interrupt:  # with what is already done, where the command tells it
+        print(": ".join(filter(None, (f"sls {args.command}: interrupted", str(interrupt)))), file=sys.stderr)
         return 130
     print(f"sls {args.command}: error: {problem}", file=sys.stderr)
     return 1

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import sls_plugin.tasks  # noqa: F401  (registers the models)
+from fairseq_ckpt.presets import XLSR_300M
 from sls_plugin.metrics.det import equal_error_rate
 
 
@@ -29,6 +30,24 @@ def build(arch: str, *arguments: str) -> nn.Module:
     """A random model of an architecture, the same at every call."""
     torch.manual_seed(3)
     return ARCH_MODEL_REGISTRY[arch].build_model(configuration(arch, *arguments))
+
+
+def build_published_size(arch: str) -> nn.Module:
+    """A random model as large as the published one, without a file of its backbone."""
+    cfg = configuration(arch)
+    if "w2v_args" in cfg:
+        cfg.w2v_args = XLSR_300M
+    return ARCH_MODEL_REGISTRY[arch].build_model(cfg)
+
+
+def write_detector(path: Path, arch: str, max_samples: int, *arguments: str, padding: str = "tile") -> nn.Module:
+    """A random model, the same at every call, and its checkpoint as training writes it, as far as scoring needs it."""
+    model = build(arch, "--max-samples", str(max_samples), *arguments)
+    config = model.cfg if hasattr(model, "cfg") else configuration(arch, "--max-samples", str(max_samples), *arguments)
+    task = {"_name": "asvspoof", "data": "", "max_samples": max_samples, "padding": padding}
+    config = OmegaConf.to_container(config, enum_to_str=True) | {"_name": ARCH_MODEL_NAME_REGISTRY[arch]}
+    torch.save({"cfg": {"task": task, "model": config}, "model": model.state_dict()}, path)
+    return model
 
 
 def assert_published_names(model: nn.Module, shared: Path, name: str) -> None:

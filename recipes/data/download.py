@@ -170,7 +170,7 @@ def fetch_from_hub(corpus: HubCorpus, languages: Sequence[str], folder: Path) ->
         from huggingface_hub.errors import HTTPError
         from huggingface_hub.utils import filter_repo_objects
     except ImportError:
-        raise DataError("no huggingface_hub here: EXTRAS=report,test,data bash recipes/setup.sh installs it") from None
+        raise DataError("no huggingface_hub here: EXTRAS=onnx,report,test,data bash recipes/setup.sh installs it") from None
     try:
         # Listed here too: when the Hub cannot be reached, snapshot_download takes what is in the folder for the whole.
         dataset = {"repo_id": corpus.repository, "repo_type": "dataset", "revision": dataset_info(corpus.repository).sha}

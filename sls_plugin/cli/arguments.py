@@ -2,8 +2,11 @@
 
 import argparse
 import math
+import os
 from collections.abc import Iterable
 from pathlib import Path
+
+from protocols.recordings import SAMPLE_RATE
 
 FEWEST_RESAMPLES, MOST_RESAMPLES = 100, 100_000  # fewer have no 95 % interval, more tell nothing new
 
@@ -29,6 +32,25 @@ def finite_number(text: str) -> float:
     return number
 
 
+def duration(text: str) -> int:
+    """Seconds, up to an hour, as samples at 16 kHz."""
+    try:
+        n_samples = round(float(text) * SAMPLE_RATE)
+    except (ValueError, OverflowError):
+        n_samples = 0
+    if not 1 <= n_samples <= 3600 * SAMPLE_RATE:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of seconds, of at least a sample and at most an hour")
+    return n_samples
+
+
+def shard_of(text: str) -> tuple[int, int]:
+    """A shard I of N, counted from 0."""
+    index, _, n_shards = text.partition("/")
+    if not (index.isdecimal() and n_shards.isdecimal() and int(index) < int(n_shards)):
+        raise argparse.ArgumentTypeError(f"{text} is not I/N with I from 0 to N-1: the shards of 4 are 0/4, 1/4, 2/4, 3/4")
+    return int(index), int(n_shards)
+
+
 def add_resampling(parser: argparse.ArgumentParser, default: int) -> None:
     """The options of a bootstrap."""
     parser.add_argument(
@@ -52,8 +74,12 @@ def usable_device(name: str | None) -> str:
     import torch  # slow to import
 
     device = name or ("cuda" if torch.cuda.is_available() else "cpu")
+    if device == "cuda" and "LOCAL_RANK" in os.environ:  # torchrun starts one process for each GPU
+        device = f"cuda:{os.environ['LOCAL_RANK']}"
     try:
         torch.empty(0, device=device)
+        if torch.device(device).index:
+            torch.cuda.set_device(device)  # or pinned memory would belong to the first one
     except (RuntimeError, AssertionError):
         raise argparse.ArgumentError(None, f"--device {device}: there is none here") from None
     return device

@@ -1,9 +1,10 @@
 """`sls explain`: which layers a trained SLS listens to."""
 
 import argparse
+from collections import Counter
 from pathlib import Path
 
-from .arguments import add_batches, usable_device
+from .arguments import add_batches, refuse_inputs, usable_device
 
 HELP = "show the weight of each layer of a trained SLS, class by class"
 
@@ -13,8 +14,9 @@ examples:
   sls explain checkpoint_best.pt recordings/ --output layers.tsv
 
 A weight is the gate of a layer (0 to 1), or its share where layers are weighed by a softmax, averaged
-over the trials of a class; bars are relative to the highest weight. Layers count from 0, the lowest;
-with a softmax over all hidden states, 0 is what enters the lowest layer.
+over the trials of a class: bonafide, spoof, or unknown where there is no label. The bar is the higher
+one of a row, relative to the highest weight. Layers count from 0, the lowest; with a softmax over all
+hidden states, 0 is what enters the lowest layer.
 """
 BAR = 40  # characters
 
@@ -34,6 +36,7 @@ def run(args: argparse.Namespace) -> int:
     """Print the mean weights as a table with bars."""
     from sls_plugin.scoring.inputs import read_inputs
 
+    refuse_inputs(args.output, map(Path, (args.checkpoint, *args.inputs)))
     trials = read_inputs(args.inputs)
 
     import torch  # slow to import: the problems above are told first
@@ -49,7 +52,9 @@ def run(args: argparse.Namespace) -> int:
     )
     weights = mean_layer_weights(engine, trials)
     rows = list(enumerate(zip(*(of_class.tolist() for of_class in weights.values()), strict=True)))
-    highest = max(max(row) for _, row in rows)
+    highest = max(max(row) for _, row in rows) or 1.0  # closed gates have no bars
+    n_trials = Counter(trial.label or "unknown" for trial in trials)
+    print(f"mean weights over {', '.join(f'{n_trials[label]:,} {label}' for label in weights)} trials")
     print("layer" + "".join(f"{label:>12}" for label in weights))
     for layer, row in rows:
         bar = "#" * round(BAR * max(row) / highest)

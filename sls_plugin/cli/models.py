@@ -4,14 +4,15 @@ import argparse
 
 from sls_plugin.catalogue import DETECTORS
 
-HELP = "list the detectors, their cost and their published error rates"
+HELP = "list the detectors, their cost, their published error rates and checkpoints"
 
 EPILOG = """\
 --arch is what `fairseq-train --arch` takes. GFLOP: one clip of 64,600 samples (4.04 s). Clips:
 samples at 16 kHz that the model takes; after a semicolon the published length, for --max-samples.
 EER (%) on the evaluation sets of ASVspoof 2019 LA, 2021 LA, 2021 DF and In-the-Wild: as published
-by the authors, who trained on ASVspoof 2019 LA. The authors' own .pth files of all but xlsr_linear
-are scored as they are; `python -m fairseq_ckpt inspect FILE` tells which detector a file holds.
+by the authors, who trained on ASVspoof 2019 LA. Layout: the authors' own files that are scored as
+they are, by the name that `python -m fairseq_ckpt inspect FILE` gives them. Detectors with xlsr in
+their name are trained from XLS-R: `--w2v-path` takes the layouts xlsr and huggingface.
 """
 
 
@@ -22,23 +23,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the table."""
-    columns = ("--arch", "parameters", "GFLOP", "clips", "19 LA", "21 LA", "21 DF", "wild", "detector")
+    columns = ("--arch", "parameters", "GFLOP", "clips", "19 LA", "21 LA", "21 DF", "wild", "layout")
     rows = [
         (
-            detector.arch,
-            f"{detector.n_parameters:,}",
-            f"{detector.gflop:.1f}",
-            detector.clips,
+            entry.arch,
+            f"{entry.n_parameters:,}",
+            f"{entry.gflop:.1f}",
+            entry.clips,
             *(
                 "-" if eer is None else f"{eer:.2f}"
-                for eer in (detector.eer_2019_la, detector.eer_2021_la, detector.eer_2021_df, detector.eer_in_the_wild)
+                for eer in (entry.eer_2019_la, entry.eer_2021_la, entry.eer_2021_df, entry.eer_in_the_wild)
             ),
-            detector.title,
+            entry.layout or "-",
         )
-        for detector in DETECTORS
+        for entry in DETECTORS
     ]
     widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
-    left = ("--arch", "clips", "detector")
+    left = ("--arch", "clips", "layout")
     for row in (columns, *rows):
         cells = zip(columns, row, widths, strict=True)
         padded = (cell.ljust(width) if column in left else cell.rjust(width) for column, cell, width in cells)

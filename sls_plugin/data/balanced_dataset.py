@@ -6,7 +6,8 @@ import numpy as np
 
 from protocols import DataError
 
-from .trial_dataset import CLASSES, TrialDataset
+from .clip_dataset import CLASSES
+from .trial_dataset import TrialDataset
 
 
 class BalancedTrialDataset(TrialDataset):

@@ -1,43 +1,26 @@
-"""Trials to batches of waveforms."""
+"""The trials of a split as fairseq takes them for training."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import torch
 from fairseq.data import FairseqDataset
 from fairseq.dataclass import ChoiceEnum
 
-from protocols import DataError, Trial
+from protocols import Trial
 
 from .audio import fit_length, read_audio
+from .clip_dataset import ClipDataset, Segment
 from .rawboost import RawBoost
-
-CLASSES = ("spoof", "bonafide")  # index = label: bona fide 1, spoof 0
-UNKNOWN = -1  # the label of a trial whose class is not known
 
 Crop = ChoiceEnum(["start", "random"])
 Padding = ChoiceEnum(["tile", "zero"])
 
 
-@dataclass(frozen=True)
-class Segment:
-    """The part of an utterance that a model takes: its length in samples, where it begins, how a short one is filled."""
-
-    n_samples: int
-    crop: str = "start"
-    padding: str = "tile"
-
-
-class TrialDataset(FairseqDataset):
+class TrialDataset(ClipDataset, FairseqDataset):
     """The trials of one split as fairseq samples.
 
     Random draws (order, RawBoost, crop) depend on (seed, epoch, trial) alone: the same for any number of workers.
-    A batch holds `net_input.source` (B x samples, float32), `label` (B: 1 bona fide, 0 spoof, -1 unknown), `id` (B, position
-    in the manifest) and `broken`, the (trial id, reason) of clips that could not be read. These are met only with
-    `skip_broken`; without it such a clip raises DataError.
     """
 
     def __init__(
@@ -52,32 +35,17 @@ class TrialDataset(FairseqDataset):
         seed: int = 1,
         skip_broken: bool = False,
     ) -> None:
-        self.trials = trials
-        self.audio_root = audio_root
-        self.segment = segment
+        super().__init__(trials, audio_root, segment, skip_broken=skip_broken)
         self.name = name
         self.rawboost = rawboost
         self.shuffle = shuffle
         self.seed = seed
-        self.skip_broken = skip_broken
         self.epoch = 1
-
-    def __len__(self) -> int:
-        return len(self.trials)
-
-    def __getitem__(self, index: int) -> dict[str, Any]:
-        trial = self.trials[index]
-        try:
-            waveform = self.waveform(trial)
-        except DataError as error:
-            if not self.skip_broken:
-                raise
-            return {"broken": (trial.id, str(error))}
-        label = CLASSES.index(trial.label) if trial.label else UNKNOWN
-        return {"id": index, "source": torch.from_numpy(waveform), "label": label}
 
     def waveform(self, trial: Trial) -> np.ndarray:
         """What the model hears of a trial in this epoch: float32, (segment.n_samples,)."""
+        if self.rawboost is None and self.segment.crop == "start":
+            return super().waveform(trial)
         waveform = read_audio(self.audio_root / trial.audio)
         rng = self._random_state(*trial.id.encode())
         if self.rawboost is not None:
@@ -90,17 +58,6 @@ class TrialDataset(FairseqDataset):
     def _random_state(self, *key: int) -> np.random.RandomState:
         """A legacy generator, whose draws RawBoost's authors used, seeded for this epoch and key."""
         return np.random.RandomState(np.random.MT19937(np.random.SeedSequence([self.seed, self.epoch, *key])))
-
-    def collater(self, samples: list[dict[str, Any]]) -> dict[str, Any]:
-        sound = [sample for sample in samples if "source" in sample]
-        sources = [sample["source"] for sample in sound]
-        return {
-            "id": torch.tensor([sample["id"] for sample in sound], dtype=torch.long),
-            "net_input": {"source": torch.stack(sources) if sources else torch.empty(0, self.segment.n_samples)},
-            "label": torch.tensor([sample["label"] for sample in sound], dtype=torch.long),
-            "nsentences": len(sound),
-            "broken": [sample["broken"] for sample in samples if "broken" in sample],
-        }
 
     @property
     def can_reuse_epoch_itr_across_epochs(self) -> bool:

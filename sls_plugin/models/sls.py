@@ -1,6 +1,6 @@
 """XLS-R + SLS: "Audio Deepfake Detection with XLS-R and SLS Classifier" (Zhang, Wen, Hu, ACM MM 2024)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import torch
@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from protocols import DataError
 from sls_plugin.modules.detector import Detector
+from sls_plugin.modules.selective_scan import at_least_float32
 from sls_plugin.modules.time_pooling import TimePooling
 
 from .xlsr import XLSR, XLSRConfig, scale_head_learning_rate
@@ -96,34 +97,43 @@ class SLS(Detector):
         self.require_samples(source.shape[1])
         return self.head(self.states(source))
 
-    def states(self, source: Tensor) -> list[Tensor]:
-        """What the head fuses, each T x B x C: the layers' outputs, all hidden states, or the last one."""
+    def states(self, source: Tensor) -> Iterator[Tensor]:
+        """What the head fuses, each T x B x C, as it is computed: the layers' outputs, all hidden states, or the last one."""
         if self.layer_fusion == "softmax":
             return self.ssl_model.hidden_states(source)
         if self.layer_fusion == "last":
-            return [self.ssl_model.features(source).transpose(0, 1)]
-        return self.ssl_model(source)
+            return iter([self.ssl_model.features(source).transpose(0, 1)])
+        return self.ssl_model.layer_outputs(source)
 
-    def layer_weights(self, states: Tensor) -> Tensor:
-        """The weight of each of the stacked states (L x T x B x C) in their sum, L x B (paper section 3.2 for the gates)."""
-        n_states, _, n_clips, _ = states.shape
+    def layer_weights(self, states: Iterable[Tensor]) -> Tensor:
+        """The weight of each of the states (T x B x C) in their sum, L x B (paper section 3.2 for the gates)."""
+        return torch.stack([self._layer_weight(number, state) for number, state in enumerate(states)])
+
+    def _layer_weight(self, number: int, state: Tensor) -> Tensor:
         if self.layer_fusion == "gate":
-            return torch.sigmoid(self.fc0(states.mean(dim=1))).squeeze(2)
+            return torch.sigmoid(self.fc0(state.mean(dim=0))).squeeze(1)
         if self.layer_fusion == "softmax":
-            return torch.softmax(self.hidden_state_weights, dim=0).unsqueeze(1).expand(n_states, n_clips)
-        return states.new_ones(n_states, n_clips)
+            return torch.softmax(self.hidden_state_weights, dim=0)[number].expand(state.shape[1])
+        return state.new_ones(state.shape[1])
 
-    def head(self, states: Sequence[Tensor]) -> Tensor:
+    def head(self, states: Iterable[Tensor]) -> Tensor:
         """The classifier on top of what `states` gives (paper section 3.2)."""
-        if len(states) == 0:
-            raise DataError("--encoder-layerdrop skipped every layer of a batch: lower it")
-        stacked = torch.stack(list(states))  # L x T x B x C
-        fused = torch.einsum("ltbc,lb->btc", stacked, self.layer_weights(stacked))  # B x T x C
-        x = F.selu(self.first_bn(fused.unsqueeze(1)))  # B x 1 x T x C
+        x = self._fused(states)  # B x T x C
+        x = F.selu(self.first_bn(x.unsqueeze(1)))  # B x 1 x T x C
         x = F.max_pool2d(x, POOL).flatten(1) if self.time_pooling is None else self.time_pooling(x.squeeze(1))
         x = F.selu(self.fc1(x))  # B x C
         x = F.selu(self.fc3(x))  # B x 2
         return F.log_softmax(x.float(), dim=1)
+
+    def _fused(self, states: Iterable[Tensor]) -> Tensor:
+        """The weighted sum of the states, B x T x C. Each is added as it comes; half precision is summed in single precision."""
+        fused = None
+        for number, state in enumerate(states):
+            weight = at_least_float32(self._layer_weight(number, state)).unsqueeze(1)  # B x 1
+            fused = weight * state if fused is None else torch.addcmul(fused, weight, state)  # T x B x C
+        if fused is None:
+            raise DataError("--encoder-layerdrop skipped every layer of a batch: lower it")
+        return fused.to(state.dtype).transpose(0, 1)
 
     def require_samples(self, n_samples: int) -> None:
         if self.time_pooling is not None:

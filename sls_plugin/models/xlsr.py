@@ -1,22 +1,30 @@
 """The self-supervised backbone that all XLS-R detectors share."""
 
 import textwrap
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Optional
 
+import numpy as np
 import torch
 from fairseq.dataclass import FairseqDataclass
+from fairseq.modules import GradMultiply, gelu
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 from fairseq_ckpt import CheckpointError
 from fairseq_ckpt.backbone import build_backbone
 from fairseq_ckpt.xlsr import read_xlsr
 from protocols import DataError
+from sls_plugin.modules.frame_convolutions import FrameConvolutions
 
 # Only pre-training uses these. They stay in every detector's checkpoint, as in the published ones, and are never trained.
 PRETRAINING_ONLY = ("mask_emb", "quantizer", "project_q", "final_proj")
+# Settings of fairseq's with which its networks compute in a way that no detector has been published with.
+USUAL = {"layer_type": "transformer", "quantize_input": False, "crop_seq_to_multiple": 1}
 OVERRIDES = ("dropout", "attention_dropout", "activation_dropout", "dropout_input", "encoder_layerdrop")
 
 
@@ -51,6 +59,10 @@ class XLSRConfig(FairseqDataclass):
     freeze_below_layer: int = field(
         default=0, metadata={"help": "keep transformer layers 0 to K-1 and all that comes before them as pre-trained"}
     )
+    checkpoint_activations: bool = field(
+        default=False,
+        metadata={"help": "train in less memory and a third more time: each layer is computed again for its gradients"},
+    )
     head_lr_scale: float = field(
         default=1.0, metadata={"help": "the head's learning rate, as a multiple of --lr (with --optimizer l2_adam)"}
     )
@@ -70,11 +82,22 @@ class XLSR(nn.Module):
             pretrained = read_xlsr(cfg.w2v_path)
             cfg.w2v_args = pretrained.config
         overrides = {name: getattr(cfg, name) for name in OVERRIDES if getattr(cfg, name) is not None}
+        # fairseq's own way to compute activations again gives a layer no gradients if those below are frozen.
+        overrides["checkpoint_activations"] = False
         config = OmegaConf.to_container(OmegaConf.create(cfg.w2v_args)) | overrides
-        self.model = build_backbone(config, cfg.w2v_path or "the checkpoint's w2v_args")
+        source = cfg.w2v_path or "the checkpoint's w2v_args"
+        self.model = build_backbone(config, source)
+        for name, usual in USUAL.items():
+            if (value := self.model.cfg[name]) != usual:
+                raise CheckpointError(
+                    f"{source}: its {name} is {value}: give a wav2vec 2.0 or XLS-R network, with {name} {usual}"
+                )
+        self._quicken()
         if pretrained is not None:
             self._load(pretrained.weights)
+        self.frozen: list[nn.Module] = []
         self._freeze()
+        self.train()
 
     def _load(self, weights: dict[str, Tensor]) -> None:
         try:
@@ -83,25 +106,36 @@ class XLSR(nn.Module):
             first = textwrap.shorten(str(error).splitlines()[1], 150)
             raise CheckpointError(f"{self.cfg.w2v_path}: tensors do not fit its own configuration ({first})") from None
 
+    def _quicken(self) -> None:
+        """Put parts that compute the same in less time in the place of fairseq's; tensors keep their names."""
+        if self.model.cfg.extractor_mode == "layer_norm":
+            self.model.feature_extractor = FrameConvolutions(self.model.feature_extractor.conv_layers)
+        for layer in self.layers:
+            if layer.activation_fn is gelu:  # fairseq's makes a copy in single precision, which torch's does without
+                layer.activation_fn = F.gelu
+
     def _freeze(self) -> None:
         """Parameters that no update may touch; those of a frozen start are left to the optimiser, which counts updates."""
-        frozen: list[nn.Module | nn.Parameter] = [getattr(self.model, name, None) for name in PRETRAINING_ONLY]
+        for name in PRETRAINING_ONLY:
+            if (part := getattr(self.model, name, None)) is not None:
+                part.requires_grad_(False)
         n_layers = len(self.layers)
         if not 0 <= self.cfg.freeze_below_layer <= n_layers:
             raise DataError(f"--freeze-below-layer {self.cfg.freeze_below_layer}: the backbone has {n_layers} layers")
         if self.cfg.freeze_backbone_updates < 0:
             raise DataError(f"--freeze-backbone-updates {self.cfg.freeze_backbone_updates}: give a number from 0 on")
+        model, encoder = self.model, self.model.encoder
         if self.cfg.freeze_backbone:
-            frozen = [self.model]
+            self.frozen = [model]
         elif self.cfg.freeze_below_layer:
-            model, encoder = self.model, self.model.encoder
-            frozen += [model.feature_extractor, model.layer_norm, model.post_extract_proj, encoder.pos_conv]
-            frozen += self.layers[: self.cfg.freeze_below_layer]
+            entering = [model.feature_extractor, model.layer_norm, model.post_extract_proj, model.dropout_input, encoder.pos_conv]
+            self.frozen = [part for part in entering if part is not None] + [*self.layers[: self.cfg.freeze_below_layer]]
             if not encoder.layer_norm_first:  # then it comes before the layers
-                frozen.append(encoder.layer_norm)
-        for part in frozen:
-            if part is not None:
-                part.requires_grad_(False)
+                self.frozen.append(encoder.layer_norm)
+        elif model.feature_grad_mult == 0:
+            self.frozen = [model.feature_extractor]
+        for part in self.frozen:
+            part.requires_grad_(False)
         if self.cfg.freeze_backbone_updates:
             for parameter in self.model.parameters():
                 parameter.optim_overrides = {"optimizer": {"frozen_updates": self.cfg.freeze_backbone_updates}}
@@ -137,6 +171,18 @@ class XLSR(nn.Module):
 
     def set_num_updates(self, num_updates: int) -> None:
         self.num_updates = num_updates
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> "XLSR":
+        """As for every module, but parts that are not trained stay in evaluation mode: no dropout acts in them."""
+        super().train(mode)
+        for part in self.frozen if self._is_trained else [self.model]:
+            part.eval()
+        return self
+
+    @property
+    def _is_trained(self) -> bool:
+        return not self.cfg.freeze_backbone and self.num_updates >= self.cfg.freeze_backbone_updates
 
     def forward(self, source: Tensor) -> list[Tensor]:
         """The outputs of the transformer layers, each T x B x C, before the final layer norm.
@@ -144,32 +190,67 @@ class XLSR(nn.Module):
         Waveforms (B x samples) may be float32 whatever the type of the weights.
         A layer that layerdrop skips in training is missing from the list.
         """
-        return [layer_output for layer_output, *_ in self._run(source)["layer_results"]]
+        return list(self.layer_outputs(source))
+
+    def layer_outputs(self, source: Tensor) -> Iterator[Tensor]:
+        """Likewise, but each as soon as it is computed: who sums them up need not keep them."""
+        return islice(self._states(source), 1, None)
 
     def features(self, source: Tensor) -> Tensor:
         """The backbone's final output, B x T x C: the last layer's, after the final layer norm."""
-        return self._run(source)["x"]
+        for state in self._states(source):
+            last = state
+        return self._run(self._final, last).transpose(0, 1)
 
-    def hidden_states(self, source: Tensor) -> list[Tensor]:
+    def hidden_states(self, source: Tensor) -> Iterator[Tensor]:
         """The input of the first layer, the outputs of all layers but the last, and the final output, each T x B x C.
 
         Hugging Face calls them so: 25 for the 24 layers of XLS-R 300M, the last one after the final layer norm.
         """
-        entering: list[Tensor] = []
-        with self.layers[0].register_forward_pre_hook(lambda _, inputs: entering.append(inputs[0])):
-            result = self._run(source)
-        final = result["x"].transpose(0, 1)
-        outputs = [layer_output for layer_output, *_ in result["layer_results"]]
-        return [entering[0][: len(final)], *outputs[:-1], final]  # inside, fairseq fills up to an even number of frames
+        states = self._states(source)
+        last = next(states)
+        for state in states:
+            yield last
+            last = state
+        yield self._run(self._final, last)
 
-    def _run(self, source: Tensor) -> dict[str, Any]:
-        trained = not self.cfg.freeze_backbone and self.num_updates >= self.cfg.freeze_backbone_updates
-        if self.model.training != (self.training and trained):  # setting it walks through hundreds of modules
-            self.model.train(self.training and trained)  # no dropout in features that are not trained
+    def _states(self, source: Tensor) -> Iterator[Tensor]:
+        """The input of the first layer and the output of each, T x B x C, one after the other."""
         if self.cfg.normalize:
             source = F.layer_norm(source, source.shape[1:])
-        with torch.set_grad_enabled(torch.is_grad_enabled() and trained):
-            return self.model(source.to(self.model.mask_emb.dtype), mask=False, features_only=True)
+        x = self._run(self._entering, source.to(self.model.mask_emb.dtype))
+        yield x
+        layerdrop = self.model.encoder.layerdrop
+        for layer in self.layers:
+            if layer.training and layerdrop > 0 and np.random.random() <= layerdrop:  # from numpy, as in fairseq
+                continue
+            x, _ = self._run(layer, x)
+            yield x
+
+    def _run(self, part: Callable[[Tensor], Any], x: Tensor) -> Any:
+        """What a part of the network makes of x. Gradients are switched here: a generator must not, for its caller's sake."""
+        with torch.set_grad_enabled(torch.is_grad_enabled() and self._is_trained):
+            if self.cfg.checkpoint_activations and torch.is_grad_enabled():
+                return checkpoint(part, x, use_reentrant=False)
+            return part(x)
+
+    def _entering(self, source: Tensor) -> Tensor:
+        """Waveforms (B x samples) to the input of the first layer, T x B x C."""
+        network, encoder = self.model, self.model.encoder
+        x = network.feature_extractor(source)  # B x C x T
+        if network.feature_grad_mult != 1.0:
+            x = GradMultiply.apply(x, network.feature_grad_mult)
+        x = network.layer_norm(x.transpose(1, 2))
+        if network.post_extract_proj is not None:
+            x = network.post_extract_proj(x)
+        x = network.dropout_input(x)  # B x T x C
+        x = x + encoder.pos_conv(x.transpose(1, 2)).transpose(1, 2)
+        if not encoder.layer_norm_first:
+            x = encoder.layer_norm(x)
+        return F.dropout(x, encoder.dropout, encoder.pos_conv.training).transpose(0, 1)
+
+    def _final(self, x: Tensor) -> Tensor:
+        return self.model.encoder.layer_norm(x) if self.model.encoder.layer_norm_first else x
 
 
 def scale_head_learning_rate(detector: nn.Module, scale: float) -> None:

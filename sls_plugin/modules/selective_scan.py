@@ -30,6 +30,8 @@ def selective_scan(x: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor) -> Te
     """
     inputs = [at_least_float32(tensor) for tensor in (x, dt, A, B, C)]
     kernel = _mamba_ssm_kernel() if x.is_cuda and inputs[0].dtype == torch.float32 else None
+    if torch.compiler.is_exporting():
+        return scan_by_doubling(*inputs).to(x.dtype)
     with torch.autocast(x.device.type, enabled=False):
         y = scan_with_kernel(kernel, *inputs) if kernel else scan_in_blocks(*inputs)
     return y.to(x.dtype)
@@ -64,6 +66,21 @@ def scan_in_blocks(x: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor) -> Te
     block = CHUNK * min(CHUNKS_PER_BLOCK[x.device.type], math.ceil(n_steps / CHUNK))
     x, dt, B, C = (F.pad(tensor, (0, 0, 0, -n_steps % block)) for tensor in (x, dt, B, C))  # where dt is 0, nothing changes
     return _SelectiveScan.apply(x, dt, A.t().contiguous(), B, C, block)[:, :n_steps]
+
+
+def scan_by_doubling(x: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor) -> Tensor:
+    """The same scan in few, large operations without a loop over time steps, for graphs that are exported.
+
+    With each pass a state knows twice as many steps before it (Hillis and Steele, "Data Parallel Algorithms", 1986).
+    """
+    decays = (dt.unsqueeze(3) * A).exp()  # batch x T x D x N
+    states = (dt * x).unsqueeze(3) * B.unsqueeze(2)
+    distance = 1
+    while distance < x.shape[1]:
+        states = states + decays * F.pad(states, (0, 0, 0, 0, distance, 0))[:, :-distance]
+        decays = decays * F.pad(decays, (0, 0, 0, 0, distance, 0))[:, :-distance]
+        distance *= 2
+    return (states @ C.unsqueeze(3)).squeeze(3)
 
 
 class _SelectiveScan(torch.autograd.Function):

@@ -1,24 +1,35 @@
 """A checkpoint and a list of trials to scores."""
 
+import logging
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
-from fairseq import checkpoint_utils
-from omegaconf import OmegaConf
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-import sls_plugin.tasks  # noqa: F401  (registers the models)
-from fairseq_ckpt.detector import read_detector
 from protocols import DataError, Trial
-from sls_plugin.data.trial_dataset import Segment, TrialDataset
-from sls_plugin.scoring.generator import score_batch
+from sls_plugin.data.clip_dataset import ClipDataset, Segment
+
+from .exported import SUFFIX, load_exported
+
+logger = logging.getLogger(__name__)
 
 
 def load_detector(path: str | Path) -> tuple[nn.Module, Segment]:
-    """The model of a checkpoint that training or the original authors wrote, and the part of an utterance that it takes."""
+    """A detector and the part of an utterance that it takes.
+
+    The file is a checkpoint that training or the original authors wrote, or what `sls export` made of one.
+    """
+    if Path(path).suffix.lower() == SUFFIX:
+        return load_exported(path)
+    from fairseq import checkpoint_utils  # slow to import, and an exported detector is scored without it
+    from omegaconf import OmegaConf
+
+    import sls_plugin.tasks  # noqa: F401  (registers the models)
+    from fairseq_ckpt.detector import read_detector
+
     checkpoint = read_detector(path)
     config = OmegaConf.create(checkpoint["cfg"])
     detector = {"cfg": config, "model": checkpoint["model"]}
@@ -26,10 +37,19 @@ def load_detector(path: str | Path) -> tuple[nn.Module, Segment]:
     return model, Segment(config.task.max_samples, "start", str(config.task.padding))
 
 
+@torch.inference_mode()
+def score_batch(model: nn.Module, source: Tensor, llr: bool = False) -> Tensor:
+    """Scores (B, float32) of waveforms (B x samples): the published score, or with `llr` the log-likelihood ratios."""
+    model.eval()
+    output = model(source)
+    return (model.log_likelihood_ratios(output) if llr else model.scores(output)).float()
+
+
 class ScoringEngine:
     """Scores trials with one model.
 
-    A recording that cannot be read raises DataError; with `skip_broken` its reason goes into `broken`, by trial id.
+    A recording that cannot be read raises DataError; with `skip_broken` its reason stands in place of its score. A model
+    for which the memory of a GPU is too small gets fewer clips at a time.
     """
 
     def __init__(
@@ -51,24 +71,50 @@ class ScoringEngine:
         self.num_workers = num_workers
         self.llr = llr
         self.skip_broken = skip_broken
-        self.broken: dict[str, str] = {}
+        self.clips_at_once = batch_size
 
-    def scores(self, trials: Sequence[Trial]) -> Iterator[tuple[str, float]]:
-        """Ids and scores of trials, in their order; audio paths hold from the current folder."""
-        for batch, source in self.batches(trials):
-            for trial, score in zip(batch, score_batch(self.model, source, self.llr).tolist(), strict=True):
-                if math.isnan(score):
-                    raise DataError(f"{trial.audio}: trial {trial.id}: the model's score is NaN: try --dtype float32")
-                yield trial.id, score
+    def scores(self, trials: Sequence[Trial]) -> Iterator[tuple[str, float | str]]:
+        """Ids and scores of trials, or why one has none, in their order; audio paths hold from the current folder."""
+        starts = range(0, len(trials), self.batch_size)
+        for start, (sound, source, broken) in zip(starts, self.batches(trials), strict=True):
+            scores = self.score(source).tolist() if sound else []
+            outcomes = broken | {trial.id: score for trial, score in zip(sound, scores, strict=True)}
+            for trial in trials[start : start + self.batch_size]:
+                outcome = outcomes[trial.id]
+                if not isinstance(outcome, str):
+                    self.require_finite(trial, outcome)
+                yield trial.id, outcome
 
-    def batches(self, trials: Sequence[Trial]) -> Iterator[tuple[list[Trial], Tensor]]:
-        """Trials that can be read, a batch at a time, and their waveforms (B x samples) on the device."""
-        dataset = TrialDataset(trials, Path(), self.segment, skip_broken=True)
-        for batch in DataLoader(dataset, self.batch_size, collate_fn=dataset.collater, num_workers=self.num_workers):
-            for name, reason in batch["broken"]:
-                if not self.skip_broken:
-                    raise DataError(reason)
-                self.broken[name] = reason
-            if not batch["nsentences"]:
-                continue
-            yield [trials[index] for index in batch["id"].tolist()], batch["net_input"]["source"].to(self.device)
+    def batches(self, trials: Sequence[Trial]) -> Iterator[tuple[list[Trial], Tensor, dict[str, str]]]:
+        """The trials in batches: those that can be read, their waveforms (B x samples) on the device, reasons of the others."""
+        dataset = ClipDataset(trials, Path(), self.segment, skip_broken=True)
+        on_gpu = self.device.startswith("cuda")
+        loader = DataLoader(
+            dataset, self.batch_size, collate_fn=dataset.collater, num_workers=self.num_workers, pin_memory=on_gpu
+        )
+        for batch in loader:
+            if batch["broken"] and not self.skip_broken:
+                _, reason = batch["broken"][0]
+                raise DataError(reason)
+            source = batch["net_input"]["source"].to(self.device, non_blocking=on_gpu)
+            yield [trials[index] for index in batch["id"].tolist()], source, dict(batch["broken"])
+
+    def require_finite(self, trial: Trial, score: float) -> None:
+        if not math.isfinite(score):
+            number = "NaN" if math.isnan(score) else "infinite"
+            raise DataError(f"{trial.audio}: trial {trial.id}: the model's score is {number}: try --dtype float32")
+
+    def score(self, source: Tensor) -> Tensor:
+        """Scores (B) of waveforms (B x samples), of as many at once as the memory holds."""
+        while True:
+            try:
+                parts = source.split(self.clips_at_once)
+                return torch.cat([score_batch(self.model, part, self.llr) for part in parts])
+            except torch.OutOfMemoryError:
+                if self.clips_at_once == 1:
+                    raise DataError(f"{self.device}: out of memory with a single clip: try --dtype bfloat16") from None
+            # The error is gone by now, and with it the tensors that it held.
+            if self.clips_at_once == self.batch_size:
+                logger.warning("%s: out of memory with %s clips at a time: going on with fewer", self.device, self.batch_size)
+            self.clips_at_once = math.ceil(self.clips_at_once / 2)
+            torch.cuda.empty_cache()

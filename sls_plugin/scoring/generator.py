@@ -7,7 +7,9 @@ import torch
 from fairseq.data import Dictionary
 from torch import Tensor, nn
 
-from sls_plugin.data.trial_dataset import CLASSES
+from sls_plugin.data.clip_dataset import CLASSES
+
+from .engine import score_batch
 
 
 class TrialDictionary(Dictionary):
@@ -50,11 +52,3 @@ class TrialGenerator:
     def _hypothesis(self, score: Tensor) -> dict[str, Any]:
         tokens = self.dictionary.score_tokens(score)
         return {"tokens": tokens, "score": score.item(), "alignment": None, "positional_scores": score.clone().view(1)}
-
-
-@torch.inference_mode()
-def score_batch(model: nn.Module, source: Tensor, llr: bool = False) -> Tensor:
-    """Scores (B, float32) of waveforms (B x samples): the published score, or with `llr` the log-likelihood ratios."""
-    model.eval()
-    output = model(source)
-    return (model.log_likelihood_ratios(output) if llr else model.scores(output)).float()

@@ -1,7 +1,7 @@
 """What `sls score` is given to trials: manifests, recordings, lists of paths, folders."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from protocols import DataError, Trial, read_manifest
@@ -15,30 +15,36 @@ def read_inputs(inputs: Sequence[str]) -> list[Trial]:
 
     The id is the manifest's; for a recording the path as given; inside a folder the path relative to that folder.
     """
-    trials: dict[str, Trial] = {}
+    trials: list[Trial] = []
+    known: set[str] = set()
     for name in inputs:
         for trial in _read_input(name):
-            if trial.id in trials:
+            if trial.id in known:
                 raise DataError(f"{name}: trial {trial.id} is given twice: score it in a run of its own")
-            trials[trial.id] = trial
-    return list(trials.values())
+            known.add(trial.id)
+            trials.append(trial)
+    return trials
 
 
-def _read_input(name: str) -> list[Trial]:
+def _read_input(name: str) -> Iterable[Trial]:
     path = Path(name)
     if path.is_dir():
-        return [Trial(str(file.relative_to(path)), str(file)) for file in find_audio(path)]
+        return (Trial(str(file.relative_to(path)), str(file)) for file in find_audio(path))
     if not path.exists():
         raise DataError(f"{name}: no such file or folder: correct the path")
     if path.suffix.lower() == ".tsv":
-        return [replace(trial, audio=str(path.parent / trial.audio)) for trial in read_manifest(path)]
+        folder = os.path.dirname(name)
+        return (
+            Trial(trial.id, os.path.join(folder, trial.audio), trial.label, trial.n_frames, trial.facts)
+            for trial in read_manifest(path)
+        )
     if path.suffix.lower() in soundfile_suffixes() | FFMPEG_SUFFIXES or _is_binary(path):
         return [Trial(name, name)]
     lines = read_lines(path)
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             raise DataError(f"{name}:{number}: blank line: name one recording per line")
-    return [Trial(line, line) for line in lines]
+    return (Trial(line, line) for line in lines)
 
 
 def _is_binary(path: Path) -> bool:

@@ -1,7 +1,7 @@
 """Score files: `id score`, one line per trial; a higher score means more bona fide."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from protocols import DataError
@@ -57,6 +57,37 @@ def write_scores(path: str | Path, scores: Iterable[tuple[str, float]]) -> None:
             file.write(line + "\n")
 
 
+def write_outcomes(path: str | Path, outcomes: Callable[[], Iterable[tuple[str, float | str]]]) -> tuple[int, int]:
+    """Write a score file of ids and scores and, where reasons stand in place of scores, the file of errors beside it.
+
+    `outcomes` is called twice. Returns the numbers of scores and of reasons. The scores come last: once they are there,
+    all is there.
+    """
+    reasons = {name: outcome for name, outcome in outcomes() if isinstance(outcome, str)}
+    if reasons:
+        write_errors(path, reasons)
+    else:
+        errors_path(path).unlink(missing_ok=True)  # of an earlier run
+    n_scores = 0
+
+    def scores() -> Iterator[tuple[str, float]]:
+        nonlocal n_scores
+        for name, outcome in outcomes():
+            if not isinstance(outcome, str):
+                yield name, outcome
+                n_scores += 1
+
+    write_scores(path, scores())
+    return n_scores, len(reasons)
+
+
+def require_writable(path: str | Path, names: Iterable[str]) -> None:
+    """DataError on the first id that the lines of a score file cannot hold: to be told before it has a score."""
+    for name in names:
+        if fault := _fault(name, 0.0, f"{name} 0", ()):
+            raise DataError(f"{path}: trial {name!r}: {fault}")
+
+
 def counted(examples: list[str], singular: str, plural: str) -> str:
     """How many there are and the first of them, for an error of one line; empty when there is none."""
     if not examples:
@@ -77,7 +108,7 @@ def _parse(line: str) -> tuple[str, float]:
     return "", math.nan
 
 
-def _fault(name: str, score: float, line: str, written: set[str]) -> str:
+def _fault(name: str, score: float, line: str, written: Container[str]) -> str:
     """Why a trial cannot be written, and the remedy; empty when it can."""
     if not math.isfinite(score):
         return f"its score is {score}: look at its recording"
@@ -100,7 +131,19 @@ def errors_path(scores_path: str | Path) -> Path:
 def write_errors(scores_path: str | Path, reasons: Mapping[str, str]) -> Path:
     """Write the id and reason of each trial that has no score beside a score file; returns the path."""
     path = errors_path(scores_path)
-    lines = ["id\treason", *(f"{name}\t{reason}" for name, reason in reasons.items())]
+    lines = ["id\treason", *(f"{name}\t{' '.join(reason.splitlines())}" for name, reason in reasons.items())]
     with replacing(path) as temporary:
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
+
+
+def read_errors(scores_path: str | Path) -> dict[str, str]:
+    """The reason of each trial that has no score, from beside a score file."""
+    path = errors_path(scores_path)
+    reasons = {}
+    for number, line in enumerate(read_lines(path)[1:], start=2):
+        name, tab, reason = line.partition("\t")
+        if not tab:
+            raise DataError(f"{path}:{number}: {line[:60]!r} is not an id and a reason: score the trials again")
+        reasons[name] = reason
+    return reasons

@@ -22,8 +22,9 @@ from protocols import DataError, Trial, read_manifest
 from sls_plugin.criterions.prosody_adversarial import NOT_KEPT
 from sls_plugin.criterions.weighted_cross_entropy import balanced_weights
 from sls_plugin.data.balanced_dataset import BalancedTrialDataset
+from sls_plugin.data.clip_dataset import Segment
 from sls_plugin.data.rawboost import RawBoost, RawBoostConfig
-from sls_plugin.data.trial_dataset import Crop, Padding, Segment, TrialDataset
+from sls_plugin.data.trial_dataset import Crop, Padding, TrialDataset
 from sls_plugin.fairseq_fixes import repair
 from sls_plugin.scoring.generator import TrialDictionary, TrialGenerator
 from sls_plugin.scoring.pool import ScorePool, require_both_classes

@@ -26,16 +26,19 @@ def corpus(tmp_path_factory):
     return folder
 
 
-def write_detector(path, name, model, **config):
+def write_detector(path, name, model):
     """A checkpoint as training writes it, as far as scoring needs it."""
+    config = OmegaConf.to_container(model.cfg, enum_to_str=True) if hasattr(model, "cfg") else {}
     task = {"_name": "asvspoof", "data": "", "max_samples": MAX_SAMPLES, "padding": "tile"}
     torch.save({"cfg": {"task": task, "model": config | {"_name": name}}, "model": model.state_dict()}, path)
 
 
-def sls(path, tiny_checkpoint, *options):
+def sls(path, tiny_checkpoint, *options, gate_bias=None):
     """A small random SLS, and its checkpoint."""
     model = build("sls_xlsr_300m", "--w2v-path", str(tiny_checkpoint), "--max-samples", str(MAX_SAMPLES), *options)
-    write_detector(path, "sls", model, **OmegaConf.to_container(model.cfg, enum_to_str=True))
+    if gate_bias is not None:
+        torch.nn.init.constant_(model.fc0.bias, gate_bias)
+    write_detector(path, "sls", model)
     return model.eval()
 
 
@@ -57,9 +60,14 @@ def test_gates_are_averaged_class_by_class(corpus, tiny_checkpoint, tmp_path, ca
     table = np.array([row.split("\t") for row in rows], dtype=float)
     np.testing.assert_array_equal(table[:, 0], range(len(model.ssl_model.layers)))
     np.testing.assert_allclose(table[:, 1:].T, expected, atol=1e-6)
-    printed = capsys.readouterr().out.splitlines()
-    assert len(printed) == len(table) + 1
-    assert max(map(len, printed)) <= 100
+    trials, columns, *lines = capsys.readouterr().out.splitlines()
+    assert trials == "mean weights over 2 bonafide, 2 spoof, 1 unknown trials"
+    assert columns.split() == header.split("\t")
+    for line, row in zip(lines, table, strict=True):
+        *numbers, bar = line.split()
+        np.testing.assert_allclose(np.array(numbers, dtype=float), row, atol=5e-7)
+        assert len(bar) == round(40 * max(row[1:]) / table[:, 1:].max())
+        assert len(line) <= 100
 
 
 def test_softmax_weights_are_the_same_for_all_and_sum_to_1(corpus, tiny_checkpoint, tmp_path):
@@ -70,7 +78,51 @@ def test_softmax_weights_are_the_same_for_all_and_sum_to_1(corpus, tiny_checkpoi
     np.testing.assert_allclose(table[:, 1], 1 / 5, atol=1e-7)
 
 
-def test_a_detector_without_layer_weights_is_told(corpus, tmp_path, capsys):
-    write_detector(tmp_path / "aasist.pt", "aasist", build("aasist"))
-    assert main(["explain", str(tmp_path / "aasist.pt"), str(corpus)]) == 1
-    assert "AASIST weighs no layers: give a checkpoint of SLS" in capsys.readouterr().err
+@pytest.mark.parametrize("fusion", ["last", "sum"])
+def test_a_fusion_without_weights_is_told(corpus, tiny_checkpoint, tmp_path, capsys, fusion):
+    sls(tmp_path / "sls.pt", tiny_checkpoint, "--layer-fusion", fusion)
+    assert main(["explain", str(tmp_path / "sls.pt"), str(corpus), "--output", str(tmp_path / "layers.tsv")]) == 1
+    refusal = f"SLS with --layer-fusion {fusion} weighs no layers: give a checkpoint trained with gate or softmax"
+    assert capsys.readouterr().err == f"sls explain: error: {refusal}\n"
+    assert not (tmp_path / "layers.tsv").exists()
+
+
+@pytest.mark.parametrize(("arch", "name"), [("aasist", "AASIST"), ("xlsr_linear", "XLSRLinear")])
+def test_a_detector_without_layer_weights_is_told(corpus, tiny_checkpoint, tmp_path, capsys, arch, name):
+    write_detector(tmp_path / "other.pt", arch, build(arch, *(("--w2v-path", str(tiny_checkpoint)) if arch != "aasist" else ())))
+    assert main(["explain", str(tmp_path / "other.pt"), str(corpus)]) == 1
+    assert capsys.readouterr().err == f"sls explain: error: {name} weighs no layers: give a checkpoint of SLS\n"
+
+
+def test_weights_that_are_no_numbers_name_the_first_trial(corpus, tiny_checkpoint, tmp_path, capsys):
+    sls(tmp_path / "sls.pt", tiny_checkpoint, gate_bias=torch.nan)
+    explain = ["explain", str(tmp_path / "sls.pt"), str(corpus / "eval.tsv"), "--output", str(tmp_path / "layers.tsv")]
+    assert main(explain) == 1
+    outcome = capsys.readouterr()
+    assert outcome.out == ""
+    assert f"{corpus / '0.wav'}: trial t0: the layers' weights are NaN" in outcome.err
+    assert not (tmp_path / "layers.tsv").exists()
+
+
+def test_closed_gates_have_no_bars(corpus, tiny_checkpoint, tmp_path, capsys):
+    sls(tmp_path / "sls.pt", tiny_checkpoint, gate_bias=-200)  # in single precision its sigmoid is 0
+    assert main(["explain", str(tmp_path / "sls.pt"), str(corpus)]) == 0
+    _, columns, *lines = capsys.readouterr().out.splitlines()
+    assert columns.split() == ["layer", "unknown"]  # a folder tells no labels
+    assert [line.split() for line in lines] == [[str(layer), "0.000000"] for layer in range(4)]
+
+
+def test_an_empty_manifest_is_told(corpus, tmp_path, capsys):
+    header, *_ = (corpus / "eval.tsv").read_text().splitlines(keepends=True)
+    (tmp_path / "empty.tsv").write_text(header)
+    assert main(["explain", "sls.pt", str(tmp_path / "empty.tsv")]) == 1
+    assert "empty.tsv:1: no trial after the header" in capsys.readouterr().err
+
+
+def test_no_input_is_replaced(corpus, capsys):
+    before = (corpus / "eval.tsv").read_bytes()
+    with pytest.raises(SystemExit) as usage:
+        main(["explain", "sls.pt", str(corpus / "eval.tsv"), "--output", str(corpus / "eval.tsv")])
+    assert usage.value.code == 2
+    assert "is an input: name another file to write" in capsys.readouterr().err
+    assert (corpus / "eval.tsv").read_bytes() == before

@@ -1,47 +1,82 @@
 """`sls models`: the catalogue against the models themselves."""
 
+import re
 import subprocess
 import sys
+from itertools import takewhile
+from pathlib import Path
 
 import pytest
 import torch
-from detectors import configuration, n_parameters
-from fairseq.models import ARCH_MODEL_REGISTRY
+from detectors import build_published_size, n_parameters
+from fairseq.models import ARCH_MODEL_NAME_REGISTRY, ARCH_MODEL_REGISTRY
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.flop_counter import FlopCounterMode
 
 import sls_plugin.tasks  # noqa: F401  (registers the models)
-from fairseq_ckpt.presets import XLSR_300M
+from fairseq_ckpt.conversion import PRETRAINED
+from fairseq_ckpt.originals import MODELS
 from sls_plugin.__main__ import main
 from sls_plugin.catalogue import DETECTORS
 
 CLIP = 64_600
+README = Path(__file__).parents[3] / "README.md"
 
 
-@pytest.mark.parametrize("detector", DETECTORS, ids=lambda detector: detector.arch)
-def test_parameters_and_cost_are_those_of_the_model(detector):
-    cfg = configuration(detector.arch)
-    if "w2v_args" in cfg:
-        cfg.w2v_args = XLSR_300M
+def printed_table(capsys):
+    """The cells of `sls models`, a list per line, its header first."""
+    assert main(["models"]) == 0
+    table, _ = capsys.readouterr().out.split("\n\n", maxsplit=1)
+    return [re.split(r"  +", line) for line in table.splitlines()]
+
+
+def readme_table():
+    """The same from the README: cells without code marks and remarks, a dash for an empty one."""
+    lines = README.read_text(encoding="utf-8").splitlines()
+    first = next(number for number, line in enumerate(lines) if line.startswith("| `--arch` | parameters"))
+    header, _, *rows = takewhile(lambda line: line.startswith("|"), lines[first:])
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in (header, *rows)]
+    return [[re.sub(r"`([^`]*)`(: .*)?", r"\1", cell) or "-" for cell in line] for line in cells]
+
+
+@pytest.mark.parametrize("entry", DETECTORS, ids=lambda entry: entry.arch)
+def test_parameters_and_cost_are_those_of_the_model(entry):
     with FakeTensorMode(), torch.no_grad():  # the true size, without its memory
-        model = ARCH_MODEL_REGISTRY[detector.arch].build_model(cfg).eval()
+        model = build_published_size(entry.arch).eval()
         with FlopCounterMode(display=False) as counter:
             model(torch.zeros(1, CLIP))
-    assert n_parameters(model) == detector.n_parameters
-    assert round(counter.get_total_flops() / 1e9, 1) == detector.gflop
+    assert n_parameters(model) == entry.n_parameters
+    assert round(counter.get_total_flops() / 1e9, 1) == entry.gflop
 
 
 def test_every_registered_detector_is_listed():
     registered = {arch for arch, model in ARCH_MODEL_REGISTRY.items() if model.__module__.startswith("sls_plugin.")}
     sized = {arch for arch in registered if arch not in ("sls", "xlsr_aasist", "xlsr_mamba", "xlsr_linear")}  # of any backbone
-    assert {detector.arch for detector in DETECTORS} == sized
+    assert {entry.arch for entry in DETECTORS} == sized
+
+
+def test_the_readme_says_the_same(capsys):
+    header, *rows = readme_table()
+    printed_header, *printed_rows = printed_table(capsys)
+    assert rows == printed_rows
+    assert [column.replace("In-the-Wild", "wild").split(" (")[0] for column in header] == printed_header
+
+
+def test_every_detector_whose_original_files_are_read_names_their_layout(capsys):
+    layouts = [row[-1] for row in printed_table(capsys)[1:]]
+    assert set(layouts) == {*MODELS, "-"}
+    for entry, layout in zip(DETECTORS, layouts, strict=True):  # the model that such a file becomes is this one
+        assert layout == "-" or layout == ARCH_MODEL_NAME_REGISTRY[entry.arch]
+
+
+def test_the_readable_layouts_of_a_backbone_are_named(capsys):
+    assert main(["models"]) == 0
+    assert f"`--w2v-path` takes the layouts {' and '.join(PRETRAINED)}." in capsys.readouterr().out
 
 
 def test_the_table_fits_100_columns_and_needs_no_torch(capsys):
     assert main(["models"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert max(map(len, lines)) <= 100
-    assert lines[1].split()[:3] == ["sls_xlsr_300m", "340,790,021", "145.5"]
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 100
     code = "import sys; from sls_plugin.__main__ import main; main(['models']); print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.endswith("False\n")

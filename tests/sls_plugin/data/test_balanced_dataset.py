@@ -12,7 +12,8 @@ from omegaconf import OmegaConf
 
 from protocols import DataError, Trial, read_manifest, write_manifest
 from sls_plugin.data.balanced_dataset import BalancedTrialDataset
-from sls_plugin.data.trial_dataset import Segment, TrialDataset
+from sls_plugin.data.clip_dataset import Segment
+from sls_plugin.data.trial_dataset import TrialDataset
 from sls_plugin.tasks.asvspoof import AsvspoofConfig, AsvspoofTask
 
 

@@ -5,8 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from reference.rawboost_reference import golden_case, process
+from scipy.signal import firwin
 
-from sls_plugin.data.rawboost import RawBoost, RawBoostConfig
+from protocols import DataError
+from sls_plugin.data.rawboost import RawBoost, RawBoostConfig, _band_stop
 
 ALGORITHMS = range(9)
 
@@ -185,5 +187,27 @@ def test_an_empty_waveform_is_refused(algorithm: int) -> None:
 
 @pytest.mark.parametrize("algorithm", [-1, 9, 80])
 def test_an_unknown_algorithm_is_refused(algorithm: int) -> None:
-    with pytest.raises(ValueError, match=str(algorithm)):
-        rawboost(algorithm)(speech_like(400), np.random.RandomState(0))
+    with pytest.raises(DataError, match=str(algorithm)):
+        rawboost(algorithm)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("max_frequency", 8001), ("min_frequency", -1), ("min_bandwidth", 0), ("max_bandwidth", -5)]
+)
+def test_notches_that_no_filter_has_are_refused(name: str, value: float) -> None:
+    with pytest.raises(DataError, match=f"--rawboost-{name.replace('_', '-')} {value}: "):
+        rawboost(1, **{f"rawboost_{name}": value})
+
+
+@pytest.mark.parametrize("n_taps", [1, 11, 99, 501])
+def test_band_stops_equal_those_of_scipy(n_taps: int) -> None:
+    for low, high in [(1e-3, 60), (700, 1000), (7900, 8000 - 1e-3)]:
+        expected = firwin(n_taps, [low, high], window="hamming", fs=16_000)
+        tolerance = 1e-12 * np.abs(expected).max()  # many taps that stop all but 0 Hz are large, and sum up to 1
+        np.testing.assert_allclose(_band_stop(n_taps, low / 8000, high / 8000), expected, rtol=0, atol=tolerance)
+
+
+def test_filters_longer_than_a_block_of_the_defaults_equal_the_reference() -> None:
+    for n_samples in (50, 7000):
+        taps = {"rawboost_min_coefficients": 900, "rawboost_max_coefficients": 1200}
+        assert_equals_reference(speech_like(n_samples), 2, algorithm=6, **taps)

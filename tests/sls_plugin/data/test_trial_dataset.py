@@ -14,8 +14,9 @@ from torch.utils.data import DataLoader
 
 from protocols import DataError, Trial
 from sls_plugin.data.audio import read_audio
+from sls_plugin.data.clip_dataset import Segment
 from sls_plugin.data.rawboost import RawBoost, RawBoostConfig
-from sls_plugin.data.trial_dataset import Segment, TrialDataset
+from sls_plugin.data.trial_dataset import TrialDataset
 
 LENGTHS = [1500, 4000, 4001, 9000, 12_000, 700]
 SEGMENT = Segment(4000)

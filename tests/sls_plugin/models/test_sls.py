@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from fairseq.models.wav2vec import Wav2Vec2Model
+from fairseq.models.wav2vec import TransformerSentenceEncoderLayer, Wav2Vec2Model
+from fairseq.modules import Fp32LayerNorm
 from omegaconf import DictConfig, OmegaConf
 from reference.sls_reference import ReferenceSLS, reference_loss
 from reference.synthetic_weights import fill_outside_backbone
@@ -55,6 +56,12 @@ def reference_of(model: SLS) -> ReferenceSLS:
     reference = ReferenceSLS(Wav2Vec2Model(backbone.model.cfg), backbone.n_frames(model.cfg.max_samples))
     reference.load_state_dict(model.state_dict(), strict=True)
     dtype = next(model.parameters()).dtype
+    if dtype == torch.float64:  # of which some parts of fairseq's make single precision
+        for module in reference.modules():
+            if isinstance(module, Fp32LayerNorm):
+                module.__class__ = torch.nn.LayerNorm
+            if isinstance(module, TransformerSentenceEncoderLayer):
+                module.activation_fn = torch.nn.functional.gelu
     return reference.to(dtype).train(model.training)
 
 

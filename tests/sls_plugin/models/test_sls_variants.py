@@ -87,7 +87,7 @@ def test_weights_are_those_that_the_sum_takes(fusion: str) -> None:
     model = detector(fusion, "max").eval()
     fill_outside_backbone(model)
     with torch.no_grad():
-        states = torch.stack(model.states(waveforms()))  # L x T x B x C
+        states = torch.stack(list(model.states(waveforms())))  # L x T x B x C
         weights = model.layer_weights(states)
         assert weights.shape == ({"gate": 4, "softmax": 5, "sum": 4, "last": 1}[fusion], 2)
         for number, clip in enumerate(waveforms()):
@@ -152,7 +152,7 @@ def test_layer_weights_move_and_sixteen_clips_are_told_apart(fusion: str) -> Non
     clips, labels = waveforms(16), torch.arange(16) % 2
     model = detector(fusion, "max")
     with torch.no_grad():
-        states = torch.stack(model.eval().states(clips))
+        states = torch.stack(list(model.eval().states(clips)))
         start = model.layer_weights(states)
     assert not told_apart(overfit(model, clips, labels, 0), labels)
     assert told_apart(overfit(model, clips, labels, 20), labels)

@@ -361,6 +361,17 @@ def test_a_frozen_start_of_no_length(tiny_checkpoint: Path) -> None:
         backbone(tiny_checkpoint, freeze_backbone_updates=-3)
 
 
+@pytest.mark.parametrize("rate", ["dropout", "attention_dropout", "activation_dropout", "dropout_input"])
+def test_layers_frozen_below_have_no_dropout(tiny_checkpoint: Path, rate: str) -> None:
+    model = backbone(tiny_checkpoint, freeze_below_layer=2, **{rate: 0.5})
+    for _ in range(2):  # fairseq goes back to training after each validation
+        expected = model.eval()(waveforms())
+        layer_outputs = model.train()(waveforms())
+        assert all(map(torch.equal, layer_outputs[:2], expected))
+    if rate != "dropout_input":  # the layers above are trained, with dropout
+        assert not torch.allclose(layer_outputs[2], expected[2], atol=1e-3)
+
+
 @pytest.mark.parametrize("layer", [0, 2])
 def test_a_frozen_backbone_trains_nothing_and_has_no_dropout(tiny_checkpoint: Path, layer: int) -> None:
     model = backbone(tiny_checkpoint, freeze_backbone=True, freeze_below_layer=layer, dropout=0.5, encoder_layerdrop=0.5)

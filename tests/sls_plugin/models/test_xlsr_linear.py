@@ -111,7 +111,7 @@ def test_the_first_stage_trains_the_head_the_second_the_top_layers_too() -> None
         for number in range(n_updates):
             update(model, optimizer, waveforms(seed=number), torch.tensor([0, 1]))
             assert model.classifier.training
-            assert {module.training for module in model.ssl_model.model.modules()} == {stage == 2}
+            assert [layer.training for layer in model.ssl_model.layers] == [False, False, stage == 2, stage == 2]
             model.set_num_updates(model.ssl_model.num_updates + 1)
         moved = {name for name, parameter in model.named_parameters() if not torch.equal(parameter, before[name])}
         assert moved == expected

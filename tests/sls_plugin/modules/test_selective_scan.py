@@ -13,7 +13,7 @@ from reference.mamba_reference import step_by_step_scan
 from torch.nn import functional as F
 
 from sls_plugin.modules import selective_scan as module
-from sls_plugin.modules.selective_scan import scan_with_kernel, selective_scan
+from sls_plugin.modules.selective_scan import scan_by_doubling, scan_with_kernel, selective_scan
 
 
 def inputs(
@@ -38,6 +38,13 @@ def test_outputs_are_the_step_loops(n_steps: int, chunks_per_block: int) -> None
     output, expected = selective_scan(*inputs(n_steps)), step_by_step_scan(*inputs(n_steps))
     assert output.shape == (2, n_steps, 5)
     torch.testing.assert_close(output, expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("n_steps", [1, 2, 16, 17, 201, 1000])
+@pytest.mark.parametrize("mean_dt", [1e-3, 0.1, 50.0])  # long memory, that of the first weights, nearly none
+def test_the_scan_of_exported_graphs_is_the_step_loop(n_steps: int, mean_dt: float) -> None:
+    tensors = inputs(n_steps, mean_dt=mean_dt)
+    torch.testing.assert_close(scan_by_doubling(*tensors), step_by_step_scan(*tensors), rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("n_steps", [1, 17, 100])

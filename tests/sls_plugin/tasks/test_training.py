@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -56,7 +57,7 @@ def test_training_stops_on_its_own_loss_as_published(trained, data, backbone, tm
     options = ("--best-checkpoint-metric", "train_loss", "--patience", "1", "--lr", "0", "--max-epoch", "9")  # only luck falls
     losses = column(train(data, backbone, tmp_path, *options), "train_loss")
     assert 2 <= len(losses) < 9
-    assert all(later < earlier for earlier, later in zip(losses[:-2], losses[1:-1], strict=True))
+    assert all(later < earlier for earlier, later in pairwise(losses[:-1]))
     assert losses[-1] >= losses[-2]
     best = torch.load(tmp_path / "checkpoint_best.pt", weights_only=True)["extra_state"]
     assert best["train_iterator"]["epoch"] == len(losses)  # the epoch that comes after it

@@ -1,0 +1,54 @@
+"""`sls merge`: the score files of shards to one."""
+
+import argparse
+from pathlib import Path
+
+from protocols import DataError
+
+from .arguments import refuse_inputs
+from .score import tell_written
+
+HELP = "join the score files of shards into one"
+
+EPILOG = """\
+examples:
+  sls merge scores.0.txt scores.1.txt scores.2.txt --output scores.txt
+  sls merge scores.{0..15}.txt --output scores.txt --manifest DATA/eval.tsv
+
+Files that `sls score --shard` wrote are checked against each other: the same checkpoint, trials and
+settings, and no shard left out. With --manifest, whatever the files are: no trial is missing, unknown
+or repeated, and the output is in the order of the manifest. Broken recordings that --skip-broken left
+out are listed in FILE.errors.tsv, and the exit status is 1, as `sls score` has it.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `sls merge`."""
+    parser.epilog = EPILOG
+    parser.add_argument("scores", metavar="SCORES", type=Path, nargs="+", help="score files, in the order of their trials")
+    parser.add_argument("--output", metavar="FILE", type=Path, required=True, help="score file to write: `id score` per line")
+    parser.add_argument(
+        "--manifest", metavar="INPUT", nargs="+", help="what was scored, as given to `sls score`: manifests, folders, ..."
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace the output if it exists")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Join, check and write."""
+    from sls_plugin.scoring.inputs import read_inputs
+    from sls_plugin.scoring.merging import in_order, merge_outcomes
+    from sls_plugin.scoring.record import write_record
+    from sls_plugin.scoring.score_file import write_outcomes
+    from sls_plugin.scoring.timeline import merge_timelines
+
+    refuse_inputs(args.output, (*args.scores, *map(Path, args.manifest or ())))
+    if args.output.exists() and not args.overwrite:
+        raise DataError(f"{args.output}: exists already: give --overwrite to replace it, or another --output")
+    trials = read_inputs(args.manifest) if args.manifest else None
+    paths, record = in_order(args.scores)
+    outcomes = merge_outcomes(paths, trials and [trial.id for trial in trials])
+    merge_timelines(paths, args.output)
+    numbers = write_outcomes(args.output, outcomes.items)
+    if record:
+        write_record(args.output, record)
+    return tell_written(args.output, *numbers)

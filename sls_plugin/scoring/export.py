@@ -1,0 +1,137 @@
+"""A detector as one file for other programs: ONNX, or PyTorch's own exported program."""
+
+import json
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from fairseq_ckpt.fingerprint import file_sha256
+from fairseq_ckpt.reading import checkpoint_file
+from protocols import DataError
+from protocols.atomic import replacing
+from protocols.recordings import SAMPLE_RATE
+
+from .engine import load_detector
+from .exported import INPUT, OUTPUTS, SUFFIX, ExportedDetector
+
+OPSET = 18  # of ONNX: the oldest that PyTorch's exporter writes, for the most runtimes
+LARGEST_ONNX = 2**31 - 1  # bytes, of the one file
+BATCH_SIZES = (1, 2, 5)  # that are compared
+TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True)
+class Description:
+    """What stands in an exported file beside the graph."""
+
+    architecture: str
+    n_samples: int  # of a clip
+    padding: str
+    checkpoint_sha256: str
+    written_by: str = f"sls-plugin {version('sls-plugin')}"
+    sample_rate: int = SAMPLE_RATE
+    logits: str = "B x 2: spoof, bona fide; log-probabilities where the detector gives such"
+    scores: str = "what the detector's authors write; higher means more bona fide"
+    log_likelihood_ratios: str = "logit of bona fide minus logit of spoof, natural logarithm, uncalibrated"
+
+
+class WithScores(nn.Module):
+    """A detector with all that `sls score` may write: waveforms (B x samples) to logits (B x 2), scores (B) and ratios (B)."""
+
+    def __init__(self, detector: nn.Module) -> None:
+        super().__init__()
+        self.detector = detector
+
+    def forward(self, waveforms: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        output = self.detector(waveforms)
+        return output, self.detector.scores(output), self.detector.log_likelihood_ratios(output)
+
+
+@torch.no_grad()
+def export_detector(checkpoint: str | Path, path: Path) -> float:
+    """Write the detector of a checkpoint as `.onnx` or `.pt2`; returns the largest difference from the checkpoint's outputs.
+
+    The file takes any number of clips of the checkpoint's length. It is put in place once its outputs are within 1e-4.
+    """
+    write, read = (_write_onnx, ExportedDetector) if path.suffix == SUFFIX else (_write_program, _read_program)
+    if write is _write_onnx:
+        _require_packages(path)
+    model, segment = load_detector(checkpoint)
+    if isinstance(model, ExportedDetector):
+        raise DataError(f"{checkpoint}: is exported already: name its checkpoint")
+    detector = WithScores(model).eval()
+    example = _clips(2, segment.n_samples)
+    with _quietly():
+        program = torch.export.export(detector, (example,), dynamic_shapes=({0: torch.export.Dim("batch")},), strict=False)
+    description = Description(type(model).__name__, segment.n_samples, segment.padding, file_sha256(checkpoint_file(checkpoint)))
+    with replacing(path) as temporary:
+        with _quietly():
+            write(program, temporary, {name: str(value) for name, value in asdict(description).items()})
+        exported = read(temporary)
+        difference = max(_difference(detector, exported, _clips(size, segment.n_samples)) for size in BATCH_SIZES)
+        if not difference <= TOLERANCE:
+            raise DataError(f"{path}: not written: its outputs differ from the checkpoint's by {difference:.1e}")
+    return difference
+
+
+def _write_onnx(program: torch.export.ExportedProgram, path: Path, metadata: dict[str, str]) -> None:
+    size = sum(tensor.nbytes for tensor in program.state_dict.values())
+    if size > LARGEST_ONNX:
+        raise DataError(f"{path}: an ONNX file holds 2 GiB, and the detector has {size / 2**30:.1f}: export it as .pt2")
+    exported = torch.onnx.export(
+        program,
+        input_names=[INPUT],
+        output_names=list(OUTPUTS),
+        dynamic_shapes=({0: "batch"},),  # for its name
+        opset_version=OPSET,
+        external_data=False,
+        verbose=False,
+    )
+    exported.model.metadata_props.update(metadata)
+    exported.save(path, external_data=False)
+
+
+def _write_program(program: torch.export.ExportedProgram, path: Path, metadata: dict[str, str]) -> None:
+    with open(path, "wb") as file:
+        torch.export.save(program, file, extra_files={"description.json": json.dumps(metadata, indent=2)})
+
+
+def _read_program(path: Path) -> nn.Module:
+    with open(path, "rb") as file:
+        return torch.export.load(file).module()
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Without what the exporters tell of their own workings, hundreds of lines; whether all went well is measured."""
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def _require_packages(path: Path) -> None:
+    missing = [name for name in ("onnx", "onnxscript", "onnxruntime") if find_spec(name) is None]
+    if missing:
+        raise DataError(f"{path}: writing it needs {', '.join(missing)}: pip install {' '.join(missing)}")
+
+
+def _clips(n_clips: int, n_samples: int) -> Tensor:
+    """Noise, the same at every call; B x samples."""
+    return 0.1 * torch.randn(n_clips, n_samples, generator=torch.Generator().manual_seed(n_clips))
+
+
+def _difference(detector: nn.Module, exported: nn.Module, clips: Tensor) -> float:
+    """The largest of all outputs of two detectors."""
+    return max((ours - theirs).abs().max().item() for ours, theirs in zip(detector(clips), exported(clips), strict=True))

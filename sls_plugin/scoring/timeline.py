@@ -1,0 +1,51 @@
+"""The scores of a recording's windows: written as a timeline beside the score file, and taken together as one score."""
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from protocols.atomic import replacing
+
+WindowScore = tuple[float, float, float]  # its start and end in seconds, its score
+
+_HEADER = "id\tstart\tend\tscore\n"
+
+
+def timeline_path(scores_path: str | Path) -> Path:
+    """Where the scores of windows stand."""
+    return Path(f"{scores_path}.timeline.tsv")
+
+
+def write_timeline(scores_path: str | Path, outcomes: Iterable[tuple[str, Sequence[WindowScore] | str]]) -> None:
+    """Write a row `id start end score` for each window; trials that have a reason in place of windows have no row."""
+    with replacing(timeline_path(scores_path)) as temporary, open(temporary, "w", encoding="utf-8") as file:
+        file.write(_HEADER)
+        for name, windows in outcomes:
+            if not isinstance(windows, str):
+                file.writelines(f"{name}\t{start}\t{end}\t{score:.9g}\n" for start, end, score in windows)
+
+
+def merge_timelines(parts: Sequence[Path], scores_path: str | Path) -> None:
+    """The timelines beside the score files of shards, one after the other, beside a score file; none where one is missing."""
+    timelines = [timeline_path(part) for part in parts]
+    if not all(timeline.exists() for timeline in timelines):
+        timeline_path(scores_path).unlink(missing_ok=True)  # of an earlier run
+        return
+    with replacing(timeline_path(scores_path)) as temporary, open(temporary, "w", encoding="utf-8") as file:
+        file.write(_HEADER)
+        for timeline in timelines:
+            with open(timeline, encoding="utf-8") as rows:
+                next(rows)
+                file.writelines(rows)
+
+
+def recording_scores(
+    outcomes: Iterable[tuple[str, Sequence[WindowScore] | str]], how: str
+) -> Iterator[tuple[str, float | str]]:
+    """The score of each recording, the "mean" or the "min"imum of its windows' scores; reasons stay what they are."""
+    for name, windows in outcomes:
+        if isinstance(windows, str):
+            yield name, windows
+        else:
+            scores = [score for _, _, score in windows]
+            yield name, min(scores) if how == "min" else math.fsum(scores) / len(scores)

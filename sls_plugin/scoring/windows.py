@@ -1,0 +1,103 @@
+"""Long recordings, window by window: a score for each window in a timeline, and one for the recording."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, IterableDataset
+
+from protocols import DataError, Trial
+from protocols.recordings import SAMPLE_RATE
+from sls_plugin.data.audio import fit_length, read_blocks
+
+from .engine import ScoringEngine
+from .timeline import WindowScore
+
+Window = tuple[int, int, int]  # the trial's position, the first sample, the one after the last
+Ended = tuple[int, str]  # a trial's position, and why it cannot be read; empty when all its windows are there
+Batch = tuple[list[Window], Tensor, list[Ended]]
+
+
+def cut(blocks: Iterable[np.ndarray], n_samples: int, hop: int) -> Iterator[tuple[int, np.ndarray]]:
+    """Where each window of a waveform begins, and its samples; a waveform shorter than a window is given as it is.
+
+    A window begins every `hop` samples, at most `n_samples`. What they leave at the end is heard in one more window, which
+    ends with the waveform. No more than a window and a block are held at a time.
+    """
+    held, first = np.empty(0, np.float32), 0  # and the sample of the waveform with which they begin
+    start = 0  # of the next window
+    for block in blocks:
+        held = np.concatenate([held, block])
+        while start + n_samples <= first + len(held):
+            yield start, held[start - first : start - first + n_samples]
+            start += hop
+        last = max(0, start - hop)  # the window that may be the last but one
+        held, first = held[last - first :], last
+    end = first + len(held)
+    if end < n_samples:
+        yield 0, held
+    elif end > last + n_samples:
+        yield end - n_samples, held[-n_samples:]
+
+
+@dataclass
+class WindowDataset(IterableDataset):
+    """The windows of recordings in batches.
+
+    No batch has windows from two groups of `batch_size` trials: scoring can begin at any of the groups, and where every
+    recording is shorter than a window, the batches are those of whole recordings.
+    """
+
+    trials: Sequence[Trial]
+    n_samples: int
+    hop: int
+    padding: str
+    batch_size: int
+
+    def __iter__(self) -> Iterator[Batch]:
+        for first in range(0, len(self.trials), self.batch_size):
+            yield from self._batches(range(len(self.trials))[first : first + self.batch_size])
+
+    def _batches(self, group: range) -> Iterator[Batch]:
+        windows: list[Window] = []
+        waveforms: list[np.ndarray] = []
+        ended: list[Ended] = []
+        for index in group:
+            try:
+                for start, waveform in cut(read_blocks(self.trials[index].audio), self.n_samples, self.hop):
+                    windows.append((index, start, start + len(waveform)))
+                    waveforms.append(fit_length(waveform, self.n_samples, self.padding))
+                    if len(windows) == self.batch_size:
+                        yield windows, self._stacked(waveforms), ended
+                        windows, waveforms, ended = [], [], []
+                ended.append((index, ""))
+            except DataError as error:  # perhaps after windows that were sound: the end of a truncated file
+                ended.append((index, str(error)))
+        yield windows, self._stacked(waveforms), ended
+
+    def _stacked(self, waveforms: list[np.ndarray]) -> Tensor:
+        return torch.from_numpy(np.array(waveforms, np.float32).reshape(-1, self.n_samples))  # B x samples
+
+
+def score_windows(engine: ScoringEngine, trials: Sequence[Trial], hop: int) -> Iterator[tuple[str, list[WindowScore] | str]]:
+    """Ids of trials and the scores of their windows, or why one cannot be read, in their order; errors as the engine's.
+
+    A window is as long as the engine's segment; one begins every `hop` samples.
+    """
+    segment = engine.segment
+    dataset = WindowDataset(trials, segment.n_samples, hop, segment.padding, engine.batch_size)
+    scored: dict[int, list[WindowScore]] = defaultdict(list)  # of trials that have not ended
+    # One decoder, whatever --num-workers says, keeps the batches the same, and with them the scores.
+    for windows, source, ended in DataLoader(dataset, batch_size=None, num_workers=min(1, engine.num_workers)):
+        scores = engine.score(source.to(engine.device)).tolist() if windows else []
+        for (index, start, end), score in zip(windows, scores, strict=True):
+            engine.require_finite(trials[index], score)
+            scored[index].append((start / SAMPLE_RATE, end / SAMPLE_RATE, score))
+        for index, reason in ended:
+            if reason and not engine.skip_broken:
+                raise DataError(reason)
+            of_trial = scored.pop(index, [])
+            yield trials[index].id, reason or of_trial

@@ -1,0 +1,382 @@
+"""`sls score` and `sls merge`: no score is lost, doubled or taken from another run, whatever stops the command."""
+
+import json
+import os
+import resource
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from detectors import write_detector
+
+from protocols import Trial, write_manifest
+from sls_plugin.__main__ import main
+from sls_plugin.scoring.score_file import read_scores
+
+MAX_SAMPLES = 4000
+N_TRIALS = 150  # no multiple of the batch size
+BATCH = ("--batch-size", "4", "--num-workers", "0")
+SLS = (sys.executable, "-m", "sls_plugin")
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A manifest and its recordings, one of them broken."""
+    folder = tmp_path_factory.mktemp("corpus")
+    rng, trials = np.random.default_rng(0), []
+    for number in range(N_TRIALS):
+        soundfile.write(folder / f"{number}.wav", rng.uniform(-0.5, 0.5, rng.integers(2000, 6000)), 16_000)
+        trials.append(Trial(f"two words {number}", f"{number}.wav"))
+    (folder / f"{N_TRIALS - 50}.wav").write_bytes(b"RIFF")
+    write_manifest(folder / "eval.tsv", trials)
+    write_manifest(folder / "sound.tsv", [trial for trial in trials if trial.audio != f"{N_TRIALS - 50}.wav"])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("detector") / "sls.pt"
+    write_detector(path, "sls_xlsr_300m", MAX_SAMPLES, "--w2v-path", str(tiny_checkpoint))
+    return path
+
+
+@pytest.fixture(scope="module")
+def undisturbed(corpus: Path, checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The score file of all recordings but the broken one, which is in its file of errors."""
+    output = tmp_path_factory.mktemp("undisturbed") / "scores.txt"
+    assert main([*score(checkpoint, corpus / "eval.tsv", output), "--skip-broken"]) == 1
+    return output
+
+
+def score(checkpoint: Path, manifest: Path, output: Path) -> list[str]:
+    return ["score", str(checkpoint), str(manifest), "--output", str(output), *BATCH]
+
+
+def assert_same_run(output: Path, undisturbed: Path) -> None:
+    """The same bytes in all files, and no others."""
+    for suffix in ("", ".errors.tsv", ".run.json"):
+        assert Path(f"{output}{suffix}").read_bytes() == Path(f"{undisturbed}{suffix}").read_bytes()
+    assert not list(output.parent.glob("*.partial*"))
+
+
+def n_kept(output: Path, rank: str = "") -> int:
+    """The trials in the journal of a run that goes on."""
+    journal = Path(f"{output}.partial{rank}")
+    return max(0, journal.read_bytes().count(b"\n") - 1) if journal.exists() else 0
+
+
+def wait_for_outcomes(output: Path, process: subprocess.Popen, rank: str = "") -> None:
+    deadline = time.monotonic() + 120
+    while n_kept(output, rank) < 6:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+# What is replaced, and what goes on
+
+
+def test_the_scores_and_the_broken_trial(corpus: Path, undisturbed: Path) -> None:
+    scores = read_scores(undisturbed)
+    assert list(scores) == [f"two words {number}" for number in range(N_TRIALS) if number != N_TRIALS - 50]
+    assert len(set(scores.values())) == len(scores)
+    header, *lines = Path(f"{undisturbed}.errors.tsv").read_text().splitlines()
+    assert header == "id\treason"
+    assert [line.split("\t")[0] for line in lines] == [f"two words {N_TRIALS - 50}"]
+    assert json.loads(Path(f"{undisturbed}.run.json").read_text())["n_trials"] == N_TRIALS
+
+
+def test_an_output_is_not_touched_without_leave(corpus, checkpoint, tmp_path, capsys) -> None:
+    output = tmp_path / "scores.txt"
+    output.write_text("mine 1\n")
+    assert main(score(checkpoint, corpus / "sound.tsv", output)) == 1
+    assert "scores.txt: exists already: give --overwrite to replace it" in capsys.readouterr().err
+    assert main([*score(checkpoint, corpus / "sound.tsv", output), "--resume"]) == 1  # of whatever run it may be
+    assert "scores.txt: nothing tells of which run it is: give --overwrite" in capsys.readouterr().err
+    assert output.read_text() == "mine 1\n"
+    assert os.listdir(tmp_path) == ["scores.txt"]
+    assert main([*score(checkpoint, corpus / "sound.tsv", output), "--overwrite"]) == 0
+    assert len(read_scores(output)) == N_TRIALS - 1
+
+
+def test_a_folder_is_no_output(corpus, checkpoint, tmp_path, capsys) -> None:
+    assert main([*score(checkpoint, corpus / "sound.tsv", tmp_path), "--overwrite"]) == 1
+    assert "is a folder, device or pipe: name a file to write" in capsys.readouterr().err
+
+
+def test_resume_and_overwrite_exclude_each_other(corpus, checkpoint, tmp_path) -> None:
+    with pytest.raises(SystemExit) as usage:
+        main([*score(checkpoint, corpus / "sound.tsv", tmp_path / "scores.txt"), "--resume", "--overwrite"])
+    assert usage.value.code == 2
+
+
+def test_a_broken_recording_keeps_what_is_scored(corpus, checkpoint, undisturbed, tmp_path, capsys) -> None:
+    """The run stops with one line; the same run goes on, also past the recording with --skip-broken."""
+    output = tmp_path / "scores.txt"
+    command = score(checkpoint, corpus / "eval.tsv", output)
+    assert main(command) == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert f"{N_TRIALS - 50}.wav: cannot be decoded" in error
+    assert "100 of 150 trials are done and kept: --resume goes on with them" in error
+    assert not output.exists()
+    assert n_kept(output) == 100
+    assert main(command) == 1
+    assert "scores.txt.partial: left by a run that was stopped: --resume goes on" in capsys.readouterr().err
+    assert main([*command, "--resume", "--skip-broken"]) == 1
+    assert_same_run(output, undisturbed)
+    assert main([*command, "--resume", "--skip-broken"]) == 1  # as the run was
+    assert "nothing left to do" in capsys.readouterr().out
+    assert_same_run(output, undisturbed)
+
+
+def test_a_recording_that_is_broken_at_once_leaves_nothing(checkpoint, tmp_path, capsys) -> None:
+    (tmp_path / "a.wav").write_bytes(b"RIFF")
+    assert main(score(checkpoint, tmp_path / "a.wav", tmp_path / "out" / "scores.txt")) == 1
+    assert "a.wav: cannot be decoded" in capsys.readouterr().err
+    assert not os.listdir(tmp_path / "out")
+
+
+def test_resume_without_an_earlier_run_starts(corpus, checkpoint, undisturbed, tmp_path) -> None:
+    output = tmp_path / "new" / "scores.txt"
+    assert main([*score(checkpoint, corpus / "eval.tsv", output), "--resume", "--skip-broken"]) == 1
+    assert_same_run(output, undisturbed)
+
+
+def altered(checkpoint: Path, path: Path) -> Path:
+    """The same detector in another file, as further training would leave it."""
+    path.write_bytes(checkpoint.read_bytes() + b"\0")
+    return path
+
+
+@pytest.mark.parametrize("finished", [True, False])
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (["--llr"], "llr"),
+        (["--dtype", "bfloat16"], "dtype"),
+        (["--shard", "0/2"], "shard"),
+        (["--batch-size", "8"], "batch_size"),
+        (["--hop", "0.1"], "hop"),
+        (None, "checkpoint"),
+    ],
+)
+def test_scores_of_another_run_are_not_gone_on_with(
+    corpus, checkpoint, tmp_path, capsys, options: list[str] | None, named: str, finished: bool
+) -> None:
+    output = tmp_path / "scores.txt"
+    manifest = corpus / "sound.tsv" if finished else corpus / "eval.tsv"
+    assert main(score(checkpoint, manifest, output)) == (0 if finished else 1)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert main([*score(checkpoint, manifest, output), "--resume"]) == (0 if finished else 1)
+    capsys.readouterr()
+    other = checkpoint if options else altered(checkpoint, tmp_path.parent / f"{tmp_path.name}.pt")
+    assert main([*score(other, manifest, output), *(options or []), "--resume"]) == 1
+    assert f"scores.txt{'' if finished else '.partial'}: of a run with another {named}" in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_other_trials_are_not_gone_on_with(corpus, checkpoint, tmp_path, capsys) -> None:
+    output = tmp_path / "scores.txt"
+    assert main(score(checkpoint, corpus / "eval.tsv", output)) == 1
+    lines = (corpus / "eval.tsv").read_text().splitlines(keepends=True)
+    for number, other in enumerate((lines[:-1], [*lines[:-2], lines[-1], lines[-2]])):
+        manifest = corpus / f"other{number}.tsv"
+        manifest.write_text("".join(other))
+        capsys.readouterr()
+        assert main([*score(checkpoint, manifest, output), "--resume"]) == 1
+        assert "scores.txt.partial: of a run with another trials" in capsys.readouterr().err
+
+
+def test_an_id_that_cannot_be_written_is_told_before_any_score(checkpoint, corpus, tmp_path, capsys) -> None:
+    folder = tmp_path / "clips"
+    folder.mkdir()
+    shutil.copy(corpus / "0.wav", folder / "a.wav")
+    shutil.copy(corpus / "0.wav", folder / "line\nbreak.wav")
+    assert main(score(checkpoint, folder, tmp_path / "scores.txt")) == 1
+    assert "a line of a score file cannot hold its id: rename it" in capsys.readouterr().err
+    assert not list(tmp_path.glob("scores*"))
+
+
+# Shards
+
+
+@pytest.mark.parametrize("n_shards", [2, 5])
+def test_shards_merge_to_the_undisturbed_run(corpus, checkpoint, undisturbed, tmp_path, capsys, n_shards: int) -> None:
+    parts = [tmp_path / f"scores.{index}.txt" for index in range(n_shards)]
+    statuses = [
+        main([*score(checkpoint, corpus / "eval.tsv", part), "--skip-broken", "--shard", f"{index}/{n_shards}"])
+        for index, part in enumerate(parts)
+    ]
+    assert sorted(statuses) == [0] * (n_shards - 1) + [1]
+    for options in ([], ["--manifest", str(corpus / "eval.tsv"), "--overwrite"]):
+        assert main(["merge", *map(str, reversed(parts)), "--output", str(tmp_path / "all.txt"), *options]) == 1
+        assert "149 scores: " in capsys.readouterr().err
+        assert_same_run(tmp_path / "all.txt", undisturbed)
+
+
+def test_more_shards_than_batches(corpus, checkpoint, tmp_path) -> None:
+    parts = [tmp_path / f"scores.{index}.txt" for index in range(3)]
+    for index, part in enumerate(parts):
+        command = ["score", str(checkpoint), str(corpus / "0.wav"), "--output", str(part), "--shard", f"{index}/3"]
+        assert main(command) == 0
+    assert sorted(part.stat().st_size for part in parts)[:2] == [0, 0]
+    assert main(["merge", *map(str, parts), "--output", str(tmp_path / "all.txt")]) == 0
+    assert list(read_scores(tmp_path / "all.txt")) == [str(corpus / "0.wav")]
+
+
+@pytest.mark.parametrize("shard", ["", "1", "2/2", "-1/2", "0/0", "1/2/3", "a/b", "0,2"])
+def test_what_is_no_shard(corpus, checkpoint, tmp_path, capsys, shard: str) -> None:
+    with pytest.raises(SystemExit) as usage:
+        main([*score(checkpoint, corpus / "eval.tsv", tmp_path / "scores.txt"), f"--shard={shard}"])
+    assert usage.value.code == 2
+    assert "is not I/N with I from 0 to N-1" in capsys.readouterr().err
+
+
+# Killed, interrupted, without room
+
+
+KILLED = """
+import os, random, signal, sys, time
+import sls_plugin.tasks
+from sls_plugin.__main__ import main
+from sls_plugin.scoring import engine
+
+*arguments, output = sys.argv[1:]
+rng = random.Random(1)
+
+
+def lines(path):
+    return open(path, "rb").read().count(b"\\n") if os.path.exists(path) else 0
+
+
+def run(stop):
+    process = os.fork()
+    if process == 0:
+        os._exit(main([*arguments, "--output", output, "--resume"]))
+    while not stop():
+        ended, status = os.waitpid(process, os.WNOHANG)
+        if ended:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.0005)
+    time.sleep(rng.uniform(0, 0.02))
+    os.kill(process, signal.SIGKILL)
+    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+
+
+n_killed = 0
+for kill in range(20):
+    n_killed += run(lambda: lines(output + ".partial") > kill * 7) == -signal.SIGKILL
+n_killed += run(lambda: os.path.exists(output)) == -signal.SIGKILL
+print(n_killed)
+sys.exit(run(lambda: False))
+"""
+
+
+def test_killed_twenty_times_the_scores_are_those_of_an_undisturbed_run(corpus, checkpoint, undisturbed, tmp_path) -> None:
+    output = tmp_path / "scores.txt"
+    arguments = ["score", str(checkpoint), str(corpus / "eval.tsv"), "--skip-broken", *BATCH]
+    outcome = subprocess.run([sys.executable, "-c", KILLED, *arguments, str(output)], capture_output=True, text=True)
+    assert outcome.returncode == 1, outcome.stderr  # for the broken recording
+    assert int(outcome.stdout.splitlines()[0]) >= 18
+    assert_same_run(output, undisturbed)
+
+
+def test_no_second_process_writes_the_output_and_ctrl_c_says_what_is_kept(
+    corpus, checkpoint, undisturbed, tmp_path, capsys
+) -> None:
+    output = tmp_path / "scores.txt"
+    command = [*score(checkpoint, corpus / "eval.tsv", output), "--skip-broken", "--num-workers", "2"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen([*SLS, *command], **pipes, start_new_session=True) as process:
+        wait_for_outcomes(output, process)
+        process.send_signal(signal.SIGSTOP)
+        for options in ([], ["--resume"], ["--overwrite"]):
+            assert main([*command, *options]) == 1
+            assert "scores.txt.partial: another process is writing it" in capsys.readouterr().err
+        process.send_signal(signal.SIGCONT)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the data workers too
+        printed = "".join(process.communicate(timeout=60))
+    assert process.returncode == 130, printed
+    kept = f"{n_kept(output)} of 150 trials are done and kept: --resume goes on with them"
+    assert printed == f"sls score: interrupted: {kept}\n"
+    assert main([*command, "--resume"]) == 1
+    assert_same_run(output, undisturbed)
+
+
+def test_a_full_disk_keeps_what_is_scored(corpus, checkpoint, undisturbed, tmp_path, capsys) -> None:
+    output = tmp_path / "scores.txt"
+    command = [*score(checkpoint, corpus / "eval.tsv", output), "--skip-broken"]
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
+    try:
+        assert main(command) == 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    kept = f"{n_kept(output)} of 150 trials are done and kept: --resume goes on with them"
+    assert capsys.readouterr().err == f"sls score: error: {output}.partial: File too large: make room: {kept}\n"
+    assert Path(f"{output}.partial").read_bytes().endswith(b"\n")
+    assert main([*command, "--resume"]) == 1
+    assert_same_run(output, undisturbed)
+
+
+def test_what_hinders_the_last_step_costs_no_score(corpus, checkpoint, undisturbed, tmp_path, capsys) -> None:
+    output = tmp_path / "scores.txt"
+    command = [*score(checkpoint, corpus / "eval.tsv", output), "--skip-broken"]
+    Path(f"{output}.errors.tsv").mkdir()  # in its place nothing can be written
+    assert main(command) == 1
+    assert "scores.txt.errors.tsv: is a folder" in capsys.readouterr().err
+    assert n_kept(output) == N_TRIALS
+    Path(f"{output}.errors.tsv").rmdir()
+    assert main([*command, "--resume"]) == 1
+    assert_same_run(output, undisturbed)
+
+
+# Several processes
+
+
+def test_processes_of_torchrun_give_the_scores_of_one(corpus, checkpoint, undisturbed, tmp_path) -> None:
+    output = tmp_path / "scores.txt"
+    torchrun = (sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "sls_plugin")
+    command = [*torchrun, *score(checkpoint, corpus / "eval.tsv", output), "--skip-broken"]
+    assert subprocess.run(command, capture_output=True, timeout=300).returncode == 1  # for the broken recording
+    assert_same_run(output, undisturbed)
+
+
+def start_processes(command: Sequence[str], n_processes: int) -> list[subprocess.Popen]:
+    """The processes that torchrun would start, without the watch that it keeps on them."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    common = os.environ | {"WORLD_SIZE": str(n_processes), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    return [
+        subprocess.Popen(command, env=common | {"RANK": str(rank), "LOCAL_RANK": str(rank)}, stderr=subprocess.PIPE, text=True)
+        for rank in range(n_processes)
+    ]
+
+
+def test_a_dead_process_hangs_no_other_and_loses_nothing(corpus, checkpoint, tmp_path, capsys) -> None:
+    output = tmp_path / "scores.txt"
+    command = score(checkpoint, corpus / "sound.tsv", output)
+    first, second = start_processes([*SLS, *command], 2)
+    with first, second:
+        wait_for_outcomes(output, second, ".1")
+        second.kill()
+        _, error = first.communicate(timeout=60)
+    assert first.returncode == 1
+    assert error.endswith("sls score: error: another process of this run has stopped: mend what it told, then --resume\n")
+    assert n_kept(output) == 76  # all its share
+    assert main([*command, "--resume"]) == 1  # as a single process, for which the shares are others
+    assert "scores.txt.partial: of a run with another process: " in capsys.readouterr().err
+    processes = start_processes([*SLS, *command, "--resume"], 2)
+    assert [process.wait(timeout=120) for process in processes] == [0, 0]
+    assert list(read_scores(output)) == [f"two words {number}" for number in range(N_TRIALS) if number != N_TRIALS - 50]
+    assert not list(tmp_path.glob("*.partial*"))

@@ -41,7 +41,11 @@ class WeightedCrossEntropy(FairseqCriterion):
 
     def forward(self, model: nn.Module, sample: dict[str, Any], reduce: bool = True) -> tuple[Tensor, Tensor, dict]:
         """Sum of weighted losses, sum of weights, and what to log; `scores` (B) beside it when the model is not training."""
-        output = model(**sample["net_input"])  # B x 2
+        source, layer_weights = sample["net_input"]["source"], ()
+        if not model.training and getattr(model, "weighs_layers", False):
+            output, layer_weights = model(source, with_layer_weights=True)  # B x 2, L x B
+        else:
+            output = model(source)  # B x 2
         label = sample["label"]
         weights = output.new_tensor(self.class_weights)
         loss = F.cross_entropy(output, label, weights, reduction="sum")
@@ -55,6 +59,7 @@ class WeightedCrossEntropy(FairseqCriterion):
         }
         if not model.training:
             logging_output["scores"] = model.scores(output)
+        logging_output |= {f"layer_{number:02}": of_layer.sum() for number, of_layer in enumerate(layer_weights)}
         return loss, sample_size, logging_output
 
     @staticmethod
@@ -66,6 +71,9 @@ class WeightedCrossEntropy(FairseqCriterion):
         if n_trials:
             metrics.log_scalar("loss", total("loss") / weight if weight else 0.0, weight, round=6)
             metrics.log_scalar("accuracy", total("correct") / n_trials, n_trials, round=4)
+            for name in logging_outputs[0]:
+                if name.startswith("layer_"):  # the mean weight of a layer, in validation
+                    metrics.log_scalar(name, total(name) / n_trials, n_trials, round=6)
 
     @staticmethod
     def logging_outputs_can_be_summed() -> bool:

@@ -92,10 +92,19 @@ class SLS(Detector):
             raise DataError("--sync-batch-norm works on CUDA only: leave it out on the CPU")
         return nn.SyncBatchNorm.convert_sync_batchnorm(model)
 
-    def forward(self, source: Tensor) -> Tensor:
-        """Log-probabilities (B x 2: spoof, bona fide) of waveforms (B x samples, float, 16 kHz)."""
+    def forward(self, source: Tensor, with_layer_weights: bool = False) -> Tensor | tuple[Tensor, Tensor]:
+        """Log-probabilities (B x 2: spoof, bona fide) of waveforms (B x samples, float, 16 kHz); on request with the weights of
+        the layers, L x B.
+        """
         self.require_samples(source.shape[1])
-        return self.head(self.states(source))
+        fused, layer_weights = self._fused(self.states(source))
+        output = self._classified(fused)
+        return (output, layer_weights) if with_layer_weights else output
+
+    @property
+    def weighs_layers(self) -> bool:
+        """Whether training chooses the weights of the layers."""
+        return self.layer_fusion in ("gate", "softmax")
 
     def states(self, source: Tensor) -> Iterator[Tensor]:
         """What the head fuses, each T x B x C, as it is computed: the layers' outputs, all hidden states, or the last one."""
@@ -118,22 +127,30 @@ class SLS(Detector):
 
     def head(self, states: Iterable[Tensor]) -> Tensor:
         """The classifier on top of what `states` gives (paper section 3.2)."""
-        x = self._fused(states)  # B x T x C
-        x = F.selu(self.first_bn(x.unsqueeze(1)))  # B x 1 x T x C
+        fused, _ = self._fused(states)
+        return self._classified(fused)
+
+    def _classified(self, fused: Tensor) -> Tensor:
+        """Log-probabilities (B x 2) of the weighted sum, B x T x C."""
+        x = F.selu(self.first_bn(fused.unsqueeze(1)))  # B x 1 x T x C
         x = F.max_pool2d(x, POOL).flatten(1) if self.time_pooling is None else self.time_pooling(x.squeeze(1))
         x = F.selu(self.fc1(x))  # B x C
         x = F.selu(self.fc3(x))  # B x 2
         return F.log_softmax(x.float(), dim=1)
 
-    def _fused(self, states: Iterable[Tensor]) -> Tensor:
-        """The weighted sum of the states, B x T x C. Each is added as it comes; half precision is summed in single precision."""
-        fused = None
+    def _fused(self, states: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
+        """The weighted sum of the states, B x T x C, and their weights, L x B.
+
+        Each is added as it comes; half precision is summed in single precision.
+        """
+        fused, weights = None, []
         for number, state in enumerate(states):
             weight = at_least_float32(self._layer_weight(number, state)).unsqueeze(1)  # B x 1
             fused = weight * state if fused is None else torch.addcmul(fused, weight, state)  # T x B x C
+            weights.append(weight.squeeze(1))
         if fused is None:
             raise DataError("--encoder-layerdrop skipped every layer of a batch: lower it")
-        return fused.to(state.dtype).transpose(0, 1)
+        return fused.to(state.dtype).transpose(0, 1), torch.stack(weights)
 
     def require_samples(self, n_samples: int) -> None:
         if self.time_pooling is not None:

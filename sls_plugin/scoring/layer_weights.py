@@ -20,7 +20,7 @@ def mean_layer_weights(engine: ScoringEngine, trials: Sequence[Trial]) -> dict[s
     model = engine.model
     if not hasattr(model, "layer_weights"):
         raise DataError(f"{type(model).__name__} weighs no layers: give a checkpoint of SLS")
-    if model.layer_fusion not in ("gate", "softmax"):
+    if not model.weighs_layers:
         raise DataError(
             f"SLS with --layer-fusion {model.layer_fusion} weighs no layers: give a checkpoint trained with gate or softmax"
         )

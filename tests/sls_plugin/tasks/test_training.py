@@ -64,6 +64,18 @@ def test_training_stops_on_its_own_loss_as_published(trained, data, backbone, tm
     assert best["val_loss"] == pytest.approx(losses[-2], rel=1e-5)
 
 
+def test_validation_logs_the_mean_weight_of_each_layer(trained, data, capsys) -> None:
+    folder, records = trained
+    assert main(["explain", str(folder / "checkpoint2.pt"), str(data / "dev.tsv"), "--num-workers", "0"]) == 0
+    table = [line.split() for line in capsys.readouterr().out.splitlines()]
+    rows = [[float(weight) for weight in row[1:3]] for row in table if row[0].isdigit()]
+    n_bonafide = -(-SPLITS["dev"] // 3)
+    expected = [(bonafide * n_bonafide + spoof * (SPLITS["dev"] - n_bonafide)) / SPLITS["dev"] for bonafide, spoof in rows]
+    assert len(expected) == 2
+    for number, weight in enumerate(expected):
+        assert column(records, f"dev_layer_{number:02}")[1] == pytest.approx(weight, abs=2e-6)
+
+
 def test_every_trial_is_seen_once_per_epoch(trained) -> None:
     _, records = trained
     updates = [record for record in records if "bsz" in record]

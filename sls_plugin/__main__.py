@@ -25,6 +25,7 @@ COMMANDS = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one subcommand: 0 on success, 1 on a problem with the data, told in one line; exits 2 on wrong usage."""
+    _open_closed_streams()
     parser, commands = _parsers()
     args = parser.parse_args(argv)
     if args.command is None:
@@ -50,6 +51,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
     print(f"sls {args.command}: error: {problem}", file=sys.stderr)
     return 1
+
+
+def _open_closed_streams() -> None:
+    """What a caller has closed (`>&-`) leads nowhere; or else a score file would be opened in its place and written to."""
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
 
 
 def _parsers() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:

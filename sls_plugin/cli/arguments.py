@@ -80,7 +80,7 @@ def usable_device(name: str | None) -> str:
         torch.empty(0, device=device)
         if torch.device(device).index:
             torch.cuda.set_device(device)  # or pinned memory would belong to the first one
-    except (RuntimeError, AssertionError):
+    except (RuntimeError, AssertionError, ValueError):
         raise argparse.ArgumentError(None, f"--device {device}: there is none here") from None
     return device
 

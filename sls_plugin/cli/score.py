@@ -50,7 +50,9 @@ to the same scores. FILE.run.json tells what they were made of: checkpoint, tria
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `sls score`."""
     parser.epilog = EPILOG
-    parser.add_argument("checkpoint", metavar="CKPT", help="a detector: checkpoint of this project, or the authors' .pth")
+    parser.add_argument(
+        "checkpoint", metavar="CKPT", help="a detector: checkpoint of this project, the authors' .pth, or .onnx of `sls export`"
+    )
     parser.add_argument(
         "inputs", metavar="INPUT", nargs="+", help="manifest (.tsv), recording, folder (taken recursively), or text list of paths"
     )
@@ -103,7 +105,7 @@ def run(args: argparse.Namespace) -> int:
     trials = shard(trials, *args.shard, args.batch_size)
     own = shard(trials, group.rank, group.size, args.batch_size)
     part = journal_path(args.output, group.rank)
-    of_part = record | {"process": [group.rank, group.size]}
+    of_part = record | {"processes": [group.rank, group.size]}
     with Journal(part, of_part, own, args.batch_size, resume=args.resume, overwrite=args.overwrite) as journal:
         n_done = group.gather(journal.n_done)
         _require_free(args)  # still
@@ -116,10 +118,11 @@ def run(args: argparse.Namespace) -> int:
         if group.rank:
             return 0
         try:
-            return _finish(args, journal, n_done, record)
+            numbers = _finish(args, journal, n_done, record)
         except OSError as error:
             kept = "all trials are done and kept: --resume goes on with them"
             raise DataError(f"{error.filename or args.output}: {error.strerror}: {kept}") from None
+    return tell_written(args.output, *numbers)
 
 
 def _in_windows(args: argparse.Namespace) -> bool:
@@ -209,8 +212,8 @@ def _outcomes(args: argparse.Namespace, engine: "ScoringEngine", trials: Sequenc
     return score_windows(engine, trials, hop)
 
 
-def _finish(args: argparse.Namespace, journal: "Journal", n_done: Sequence[int], record: "Record") -> int:
-    """Join the parts of all processes into the output, and remove them."""
+def _finish(args: argparse.Namespace, journal: "Journal", n_done: Sequence[int], record: "Record") -> tuple[int, int]:
+    """Join the parts of all processes into the output, and remove them; returns the numbers of scores and of broken trials."""
     from sls_plugin.scoring.journal import joined, journal_path
     from sls_plugin.scoring.record import write_record
     from sls_plugin.scoring.score_file import write_outcomes
@@ -226,7 +229,7 @@ def _finish(args: argparse.Namespace, journal: "Journal", n_done: Sequence[int],
     write_record(output, record)
     for rank in range(len(n_done)):
         journal_path(output, rank).unlink(missing_ok=True)
-    return tell_written(output, *numbers)
+    return numbers
 
 
 def tell_written(output: Path, n_scores: int, n_broken: int) -> int:

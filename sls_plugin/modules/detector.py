@@ -30,5 +30,5 @@ class Detector(BaseFairseqModel):
         if n_samples < self.fewest_samples:
             raise DataError(
                 f"clips of {n_samples:,} samples: {type(self).__name__} needs at least {self.fewest_samples:,}: "
-                "raise --max-samples"
+                "raise --max-samples or --windows"
             )

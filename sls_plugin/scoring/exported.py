@@ -37,7 +37,8 @@ class ExportedDetector(nn.Module):
         except Exception as error:  # onnxruntime has a class of its own for each of many faults, below RuntimeError and Exception
             raise DataError(f"{path}: cannot be read as ONNX ({str(error).splitlines()[0]}): export it again") from None
         self.about = self.session.get_modelmeta().custom_metadata_map
-        if not {"n_samples", "padding"} <= self.about.keys():
+        tensors = [tensor.name for tensor in (*self.session.get_inputs(), *self.session.get_outputs())]
+        if tensors != [INPUT, *OUTPUTS] or not {"n_samples", "padding"} <= self.about.keys():
             raise DataError(f"{path}: not written by `sls export`: export the checkpoint of a detector")
 
     def to(self, device: str, dtype: torch.dtype) -> "ExportedDetector":

@@ -28,10 +28,10 @@ def read_inputs(inputs: Sequence[str]) -> list[Trial]:
 
 def _read_input(name: str) -> Iterable[Trial]:
     path = Path(name)
+    if not os.path.exists(name):  # an empty name, of a shell variable that is not set, is no folder
+        raise DataError(f"{name or repr(name)}: no such file or folder: correct the path")
     if path.is_dir():
         return (Trial(str(file.relative_to(path)), str(file)) for file in find_audio(path))
-    if not path.exists():
-        raise DataError(f"{name}: no such file or folder: correct the path")
     if path.suffix.lower() == ".tsv":
         folder = os.path.dirname(name)
         return (

@@ -1,5 +1,6 @@
 """The score files of shards to the scores of the whole."""
 
+import logging
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -9,15 +10,20 @@ from .journal import Outcome, journal_path
 from .record import Record, read_record, require_same
 from .score_file import counted, errors_path, read_errors, read_scores
 
+logger = logging.getLogger(__name__)
+
 
 def in_order(paths: Sequence[Path]) -> tuple[list[Path], Record | None]:
     """The score files in the order of their shards, and the record of the whole run.
 
-    As given and None where a file has no record, being of another program. Raises DataError on files of different runs and
-    on a shard that is left out.
+    As given and None where a file has no record, being of another program; a warning when others have one. Raises DataError
+    on files of different runs and on a shard that is left out.
     """
     records = {path: record for path in paths if (record := read_record(path))}
-    if len(records) < len(paths):
+    if without := [str(path) for path in paths if path not in records]:
+        if records:
+            what = counted(without, "score file", "score files")
+            logger.warning("%s: no record of a run, or changed since: only with --manifest is a shard missed", what)
         return list(paths), None
     shards = {path: tuple(record["shard"]) for path, record in records.items()}
     whole = {path: record | {"shard": [0, 1]} for path, record in records.items()}
@@ -58,4 +64,8 @@ def _outcomes(path: Path) -> dict[str, Outcome]:
     if not path.exists() and (unfinished := journal_path(path, 0)).exists():
         raise DataError(f"{unfinished}: this shard is not finished: go on with `sls score --resume`")
     scores = read_scores(path) if path.stat().st_size else {}
-    return scores | (read_errors(path) if errors_path(path).exists() else {})
+    reasons = read_errors(path) if errors_path(path).exists() else {}
+    if both := [repr(name) for name in scores if name in reasons]:
+        what = counted(both, "trial", "trials")
+        raise DataError(f"{path}: {what} with a score, and with a reason for having none in {errors_path(path)}: remove one")
+    return scores | reasons

@@ -43,13 +43,14 @@ def require_same(record: Record, earlier: Record | None, path: Path, remedy: str
     if earlier is None:
         raise DataError(f"{path}: nothing tells of which run it is: {remedy or 'give --overwrite, or another --output'}")
     if differing := [key for key in {**earlier, **record} if earlier.get(key) != record.get(key)]:
-        what = f"of a run with another {', another '.join(differing)}"
+        what = f"of a run that differs in {', '.join(differing)}"
         raise DataError(f"{path}: {what}: {remedy or 'give what that run was given, or --overwrite to start again'}")
 
 
 def trials_sha256(trials: Iterable[Trial]) -> str:
-    """SHA-256 of the ids and audio paths of trials, in order."""
+    """SHA-256 of the ids and audio paths of trials, in order; of whole paths, in whatever way they were given."""
     digest, folder = sha256(), os.getcwd()
     for trial in trials:
-        digest.update(f"{trial.id}\t{os.path.join(folder, trial.audio)}\n".encode("utf-8", "surrogateescape"))
+        audio = os.path.normpath(os.path.join(folder, trial.audio))
+        digest.update(f"{trial.id}\t{audio}\n".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()

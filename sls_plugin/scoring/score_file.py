@@ -82,9 +82,10 @@ def write_outcomes(path: str | Path, outcomes: Callable[[], Iterable[tuple[str, 
 
 
 def require_writable(path: str | Path, names: Iterable[str]) -> None:
-    """DataError on the first id that the lines of a score file cannot hold: to be told before it has a score."""
+    """DataError on the first id that a score file and the tables beside it cannot hold: to be told before it has a score."""
     for name in names:
-        if fault := _fault(name, 0.0, f"{name} 0", ()):
+        fault = "a tab in its id: rename it" if "\t" in name else _fault(name, 0.0, f"{name} 0", ())
+        if fault:
             raise DataError(f"{path}: trial {name!r}: {fault}")
 
 

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from detectors import build
-from omegaconf import OmegaConf
+from detectors import write_detector
 
 from protocols import Trial, write_manifest
 from sls_plugin.__main__ import main
@@ -26,19 +25,13 @@ def corpus(tmp_path_factory):
     return folder
 
 
-def write_detector(path, name, model):
-    """A checkpoint as training writes it, as far as scoring needs it."""
-    config = OmegaConf.to_container(model.cfg, enum_to_str=True) if hasattr(model, "cfg") else {}
-    task = {"_name": "asvspoof", "data": "", "max_samples": MAX_SAMPLES, "padding": "tile"}
-    torch.save({"cfg": {"task": task, "model": config | {"_name": name}}, "model": model.state_dict()}, path)
-
-
 def sls(path, tiny_checkpoint, *options, gate_bias=None):
     """A small random SLS, and its checkpoint."""
-    model = build("sls_xlsr_300m", "--w2v-path", str(tiny_checkpoint), "--max-samples", str(MAX_SAMPLES), *options)
+    model = write_detector(path, "sls_xlsr_300m", MAX_SAMPLES, "--w2v-path", str(tiny_checkpoint), *options)
     if gate_bias is not None:
-        torch.nn.init.constant_(model.fc0.bias, gate_bias)
-    write_detector(path, "sls", model)
+        checkpoint = torch.load(path)
+        checkpoint["model"]["fc0.bias"].fill_(gate_bias)
+        torch.save(checkpoint, path)
     return model.eval()
 
 
@@ -87,9 +80,10 @@ def test_a_fusion_without_weights_is_told(corpus, tiny_checkpoint, tmp_path, cap
     assert not (tmp_path / "layers.tsv").exists()
 
 
-@pytest.mark.parametrize(("arch", "name"), [("aasist", "AASIST"), ("xlsr_linear", "XLSRLinear")])
+@pytest.mark.parametrize(("arch", "name"), [("aasist", "AASIST"), ("xlsr_linear_300m", "XLSRLinear")])
 def test_a_detector_without_layer_weights_is_told(corpus, tiny_checkpoint, tmp_path, capsys, arch, name):
-    write_detector(tmp_path / "other.pt", arch, build(arch, *(("--w2v-path", str(tiny_checkpoint)) if arch != "aasist" else ())))
+    options = () if arch == "aasist" else ("--w2v-path", str(tiny_checkpoint))
+    write_detector(tmp_path / "other.pt", arch, MAX_SAMPLES, *options)
     assert main(["explain", str(tmp_path / "other.pt"), str(corpus)]) == 1
     assert capsys.readouterr().err == f"sls explain: error: {name} weighs no layers: give a checkpoint of SLS\n"
 

@@ -168,7 +168,10 @@ def test_files_that_are_no_exported_detector_are_refused(
     assert not (tmp_path / "scores.txt").exists()
 
 
-def test_a_graph_of_something_else_is_refused(corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("metadata", [{}, {"n_samples": "4000", "padding": "tile"}])
+def test_a_graph_of_something_else_is_refused(
+    metadata: dict[str, str], corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     onnx = pytest.importorskip("onnx")
     value = onnx.helper.make_tensor_value_info("waveforms", onnx.TensorProto.FLOAT, ["batch", 4000])
     result = onnx.helper.make_tensor_value_info("scores", onnx.TensorProto.FLOAT, ["batch", 4000])
@@ -178,6 +181,7 @@ def test_a_graph_of_something_else_is_refused(corpus: Path, tmp_path: Path, caps
         opset_imports=[onnx.helper.make_opsetid("", 18)],
         ir_version=9,
     )
+    onnx.helper.set_model_props(model, metadata)
     onnx.save(model, tmp_path / "identity.onnx")
     score = ["score", tmp_path / "identity.onnx", corpus / "eval.tsv", "--output", tmp_path / "scores.txt"]
     assert "not written by `sls export`" in refusal(capsys, *score)

@@ -1,6 +1,7 @@
 """`sls merge`: what is missing, unknown or repeated in the score files of shards, and shards of different runs."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -40,7 +41,7 @@ def with_records(*shards: tuple[int, int], **differing: object) -> None:
 def test_without_a_manifest_the_files_follow_each_other(folder: Path, capsys) -> None:
     assert merge("0.txt", "1.txt", "2.txt") == 0
     assert Path("all.txt").read_text() == "f 0.5\nb 1\ntwo words 2\nd 3.25\ne 4\na -1e-07\n"
-    assert capsys.readouterr().out == "6 scores: all.txt\n"
+    assert capsys.readouterr() == ("6 scores: all.txt\n", "")  # no warning: none of the files has a record
     assert not Path("all.txt.run.json").exists()
 
 
@@ -68,6 +69,13 @@ def test_reasons_count_as_outcomes_and_are_joined(folder: Path, capsys) -> None:
     assert merge("0.txt", "1.txt", "2.txt", "--manifest", "eval.tsv") == 1
     assert capsys.readouterr().err == "5 scores: all.txt; 1 broken, with reasons: all.txt.errors.tsv\n"
     assert Path("all.txt.errors.tsv").read_text() == "id\treason\ntwo words\tx.wav: truncated\tor not\n"
+
+
+def test_a_trial_has_a_score_or_a_reason_not_both(folder: Path, capsys) -> None:
+    write_errors("1.txt", {"d": "x.wav: truncated"})
+    assert merge("0.txt", "1.txt", "2.txt", "--manifest", "eval.tsv") == 1
+    assert "1.txt: 1 trial ('d') with a score, and with a reason for having none in 1.txt.errors.tsv: " in capsys.readouterr().err
+    assert not Path("all.txt").exists()
 
 
 def test_an_output_is_not_touched_without_leave(folder: Path, capsys) -> None:
@@ -106,6 +114,15 @@ def test_a_shard_that_is_not_there(folder: Path, capsys) -> None:
         assert told in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_closed_streams_hinder_nothing(folder: Path, closed: str) -> None:
+    command = f"exec {sys.executable} -m sls_plugin merge 0.txt 1.txt --output all.txt {closed}"
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])}
+    outcome = subprocess.run(["bash", "-c", command], env=environment, capture_output=True, text=True)
+    assert (outcome.returncode, outcome.stderr) == (0, "")
+    assert Path("all.txt").read_text() == "f 0.5\nb 1\ntwo words 2\nd 3.25\n"
+
+
 # With the records that `sls score` leaves
 
 
@@ -131,20 +148,22 @@ def test_a_shard_that_is_left_out_is_named(folder: Path, capsys, shards: list, t
 
 
 @pytest.mark.parametrize(
-    ("differing", "named"), [({"checkpoint": "89"}, "checkpoint: "), ({"llr": True, "trials": ""}, "trials, another llr: ")]
+    ("differing", "named"), [({"checkpoint": "89"}, "checkpoint: "), ({"llr": True, "trials": ""}, "trials, llr: ")]
 )
 def test_shards_of_different_runs_are_refused(folder: Path, capsys, differing: dict, named: str) -> None:
     with_records((0, 3), (1, 3), (2, 3), **differing)
     assert merge("0.txt", "1.txt", "2.txt", "--manifest", "eval.tsv") == 1
-    assert f"2.txt: of a run with another {named}" in capsys.readouterr().err
+    assert f"2.txt: of a run that differs in {named}" in capsys.readouterr().err
     assert not Path("all.txt").exists()
 
 
-def test_a_record_of_other_scores_tells_nothing(folder: Path, capsys) -> None:
-    """A score file that another program has replaced since."""
+def test_a_record_of_other_scores_tells_nothing(folder: Path, capsys, caplog) -> None:
+    """A score file that another program has replaced since: that the checks of the other records fall away is told."""
     with_records((0, 3), (1, 3), (2, 3), checkpoint="89")
     Path("2.txt").write_text("e 4\na 0\n")
     assert merge("0.txt", "1.txt", "2.txt") == 0
+    (warning,) = caplog.messages
+    assert warning.startswith("1 score file (2.txt): no record of a run, or changed since: ")
     assert not Path("all.txt.run.json").exists()
     Path("2.txt.run.json").write_text("[]")
     assert merge("0.txt", "1.txt", "2.txt", "--overwrite") == 1

@@ -1,5 +1,6 @@
 """`sls score` and `sls merge`: no score is lost, doubled or taken from another run, whatever stops the command."""
 
+import io
 import json
 import os
 import resource
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import numpy as np
@@ -56,7 +58,7 @@ def undisturbed(corpus: Path, checkpoint: Path, tmp_path_factory: pytest.TempPat
     return output
 
 
-def score(checkpoint: Path, manifest: Path, output: Path) -> list[str]:
+def score(checkpoint: Path, manifest: Path | str, output: Path) -> list[str]:
     return ["score", str(checkpoint), str(manifest), "--output", str(output), *BATCH]
 
 
@@ -112,6 +114,15 @@ def test_a_folder_is_no_output(corpus, checkpoint, tmp_path, capsys) -> None:
     assert "is a folder, device or pipe: name a file to write" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("device", ["cpu:1", "nowhere"])
+def test_a_device_that_is_not_there(corpus, checkpoint, tmp_path, capsys, device: str) -> None:
+    with pytest.raises(SystemExit) as usage:
+        main([*score(checkpoint, corpus / "sound.tsv", tmp_path / "scores.txt"), "--device", device])
+    assert usage.value.code == 2
+    assert f"--device {device}: there is none here" in capsys.readouterr().err
+    assert not os.listdir(tmp_path)
+
+
 def test_resume_and_overwrite_exclude_each_other(corpus, checkpoint, tmp_path) -> None:
     with pytest.raises(SystemExit) as usage:
         main([*score(checkpoint, corpus / "sound.tsv", tmp_path / "scores.txt"), "--resume", "--overwrite"])
@@ -157,6 +168,16 @@ def altered(checkpoint: Path, path: Path) -> Path:
     return path
 
 
+def test_the_same_trials_by_another_path_are_gone_on_with(corpus, checkpoint, undisturbed, tmp_path, capsys, monkeypatch) -> None:
+    output = tmp_path / "scores.txt"
+    assert main(score(checkpoint, corpus / "eval.tsv", output)) == 1
+    monkeypatch.chdir(corpus)
+    for manifest in ("eval.tsv", f"./../{corpus.name}/eval.tsv"):
+        assert main([*score(checkpoint, manifest, output), "--skip-broken", "--resume"]) == 1
+        assert output.read_bytes() == undisturbed.read_bytes()
+    assert "nothing left to do" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("finished", [True, False])
 @pytest.mark.parametrize(
     ("options", "named"),
@@ -180,7 +201,7 @@ def test_scores_of_another_run_are_not_gone_on_with(
     capsys.readouterr()
     other = checkpoint if options else altered(checkpoint, tmp_path.parent / f"{tmp_path.name}.pt")
     assert main([*score(other, manifest, output), *(options or []), "--resume"]) == 1
-    assert f"scores.txt{'' if finished else '.partial'}: of a run with another {named}" in capsys.readouterr().err
+    assert f"scores.txt{'' if finished else '.partial'}: of a run that differs in {named}" in capsys.readouterr().err
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
@@ -193,16 +214,22 @@ def test_other_trials_are_not_gone_on_with(corpus, checkpoint, tmp_path, capsys)
         manifest.write_text("".join(other))
         capsys.readouterr()
         assert main([*score(checkpoint, manifest, output), "--resume"]) == 1
-        assert "scores.txt.partial: of a run with another trials" in capsys.readouterr().err
+        assert "scores.txt.partial: of a run that differs in trials" in capsys.readouterr().err
 
 
-def test_an_id_that_cannot_be_written_is_told_before_any_score(checkpoint, corpus, tmp_path, capsys) -> None:
+@pytest.mark.parametrize(
+    ("name", "told"), [("line\nbreak.wav", "a line of a score file cannot hold its id"), ("a\ttab.wav", "a tab in its id")]
+)
+def test_an_id_that_cannot_be_written_is_told_before_any_score(
+    checkpoint, corpus, tmp_path, capsys, name: str, told: str
+) -> None:
+    """A tab in an id would end it in the file of errors and in the timeline."""
     folder = tmp_path / "clips"
     folder.mkdir()
     shutil.copy(corpus / "0.wav", folder / "a.wav")
-    shutil.copy(corpus / "0.wav", folder / "line\nbreak.wav")
+    shutil.copy(corpus / "0.wav", folder / name)
     assert main(score(checkpoint, folder, tmp_path / "scores.txt")) == 1
-    assert "a line of a score file cannot hold its id: rename it" in capsys.readouterr().err
+    assert f"{name!r}: {told}: rename it" in capsys.readouterr().err
     assert not list(tmp_path.glob("scores*"))
 
 
@@ -340,6 +367,16 @@ def test_what_hinders_the_last_step_costs_no_score(corpus, checkpoint, undisturb
     assert_same_run(output, undisturbed)
 
 
+def test_a_full_disk_behind_the_terminal_is_not_taken_for_that_of_the_output(corpus, checkpoint, tmp_path, capsys) -> None:
+    output = tmp_path / "scores.txt"
+    full = open("/dev/full", "wb", buffering=0)  # noqa: SIM115
+    with io.TextIOWrapper(full, write_through=True) as printed, redirect_stdout(printed):
+        assert main(score(checkpoint, corpus / "0.wav", output)) == 1
+    assert capsys.readouterr().err == "sls score: error: output: No space left on device\n"
+    assert len(read_scores(output)) == 1
+    assert not list(tmp_path.glob("*.partial*"))
+
+
 # Several processes
 
 
@@ -375,7 +412,7 @@ def test_a_dead_process_hangs_no_other_and_loses_nothing(corpus, checkpoint, tmp
     assert error.endswith("sls score: error: another process of this run has stopped: mend what it told, then --resume\n")
     assert n_kept(output) == 76  # all its share
     assert main([*command, "--resume"]) == 1  # as a single process, for which the shares are others
-    assert "scores.txt.partial: of a run with another process: " in capsys.readouterr().err
+    assert "scores.txt.partial: of a run that differs in processes: " in capsys.readouterr().err
     processes = start_processes([*SLS, *command, "--resume"], 2)
     assert [process.wait(timeout=120) for process in processes] == [0, 0]
     assert list(read_scores(output)) == [f"two words {number}" for number in range(N_TRIALS) if number != N_TRIALS - 50]

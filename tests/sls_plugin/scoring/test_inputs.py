@@ -88,6 +88,13 @@ def test_what_is_not_there(tmp_path: Path, name: str) -> None:
     assert_refused(tmp_path / name, match=f"{name}: no such file or folder")
 
 
+def test_an_empty_name_is_not_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    touch(tmp_path / "a.wav")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError, match="'': no such file or folder"):
+        read_inputs([""])
+
+
 # Lists
 
 

@@ -92,16 +92,16 @@ def test_an_earlier_run_is_not_touched_without_leave(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("record", "named"),
     [
-        (RECORD | {"checkpoint": "4567"}, "another checkpoint: "),
-        (RECORD | {"shard": [1, 2], "batch_size": 4}, "another batch_size, another shard: "),
-        (RECORD | {"llr": True}, "another llr: "),
-        ({"checkpoint": "0123", "batch_size": 3}, "another shard: "),
+        (RECORD | {"checkpoint": "4567"}, "checkpoint: "),
+        (RECORD | {"shard": [1, 2], "batch_size": 4}, "batch_size, shard: "),
+        (RECORD | {"llr": True}, "llr: "),
+        ({"checkpoint": "0123", "batch_size": 3}, "shard: "),
     ],
 )
 def test_a_run_of_another_record_is_refused(tmp_path: Path, record: dict, named: str) -> None:
     path = tmp_path / "partial"
     before = written(path, 4)
-    with pytest.raises(DataError, match=f"partial: of a run with {named}"):
+    with pytest.raises(DataError, match=f"partial: of a run that differs in {named}"):
         opened(path, record, resume=True)
     assert path.read_bytes() == before
     with opened(path, record, overwrite=True) as journal:

@@ -230,6 +230,9 @@ def test_a_length_that_the_detector_does_not_take(detector: Path, tmp_path: Path
     write(tmp_path / "a.wav", noise(10_000))
     score(detector, tmp_path / "a.wav", tmp_path / "a.txt", "--windows", "0.5", status=1)
     assert "clips of 8,000 samples: this head takes" in capsys.readouterr().err
+    write_detector(tmp_path / "rawnet2.pt", "rawnet2", N_SAMPLES)
+    score(tmp_path / "rawnet2.pt", tmp_path / "a.wav", tmp_path / "a.txt", "--windows", "0.1", status=1)
+    assert "RawNet2 needs at least 3,211: raise --max-samples or --windows" in capsys.readouterr().err
 
 
 # Memory

@@ -1,0 +1,3 @@
+#!/usr/bin/env bash
+# Scores ASVspoof 2019 LA with a trained detector: recipes/score.sh with the same options.
+exec bash "$(dirname "$0")/../score.sh" 2019la "$@"

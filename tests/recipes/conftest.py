@@ -1,0 +1,26 @@
+"""Corpora in miniature and a small backbone, for every recipe."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from miniatures import make_corpora
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "recipes"))  # its files are scripts and import each other by name
+
+
+@pytest.fixture(scope="session")
+def corpora(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All corpora, below a folder with a blank in its name."""
+    return make_corpora(tmp_path_factory.mktemp("all corpora"))
+
+
+@pytest.fixture(scope="session")
+def backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random network of two layers in the layout of `xlsr2_300m.pt`."""
+    from fairseq_ckpt.presets import TINY
+    from fairseq_ckpt.random import make_random  # slow to import, and not every test needs it
+
+    path = tmp_path_factory.mktemp("backbone") / "random.pt"
+    make_random(TINY | {"encoder_layers": 2, "encoder_embed_dim": 16, "encoder_ffn_embed_dim": 16}, path)
+    return path

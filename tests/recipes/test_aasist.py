@@ -1,0 +1,90 @@
+"""AASIST and its relatives: `recipes/aasist`, with the mean of the epochs that were best on dev."""
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from configurations import composed, make_manifest
+from fairseq.models import ARCH_MODEL_REGISTRY
+from miniatures import COUNTS
+from omegaconf import OmegaConf
+from recipe_runs import SMALL, rows, run_recipe
+from training_log import read_log
+
+import sls_plugin.tasks  # noqa: F401  (registers the models)
+from fairseq_ckpt.fingerprint import file_sha256
+from sls_plugin.catalogue import DETECTORS
+
+N_EPOCHS, N_UPDATES = 4, 12  # 20 clips, batch 8
+PUBLISHED = {entry.arch: entry.n_parameters for entry in DETECTORS}
+
+
+@pytest.fixture(scope="module")
+def finished(corpora: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list]:
+    dest = tmp_path_factory.mktemp("aasist results")
+    arguments = ["--corpora", corpora, "--dest", dest, "--config", "aasist_l", "--"]
+    arguments += [*SMALL, "task.max_samples=2400", "dataset.batch_size=8", f"optimization.max_epoch={N_EPOCHS}"]
+    run_recipe("aasist/run.sh", *arguments)
+    return dest, arguments
+
+
+def test_a_row_for_the_track(finished) -> None:
+    dest, _ = finished
+    assert [int(cell) for cell in rows(dest)["2019la", "seed1234"][3:5]] == list(COUNTS["2019la"])
+
+
+def test_the_average_is_that_of_the_improving_epochs(finished) -> None:
+    """Chosen and averaged here anew; and it is what was scored."""
+    dest, _ = finished
+    checkpoints = dest / "seed1234" / "checkpoints"
+    eers = [record["eer"] for record in read_log(dest / "seed1234") if record.get("split") == "dev"]
+    assert len(eers) == N_EPOCHS
+    improving = [epoch for epoch, eer in enumerate(eers, start=1) if eer <= min(eers[:epoch])]
+    states = [torch.load(checkpoints / f"checkpoint{epoch}.pt", weights_only=True)["model"] for epoch in improving]
+    averaged = torch.load(checkpoints / "average.pt", weights_only=True)["model"]
+    for name in ("out_layer.weight", "encoder.5.0.conv2.weight", "first_bn.running_var"):
+        mean = sum(state[name].double() for state in states) / len(states)
+        torch.testing.assert_close(averaged[name].double(), mean, rtol=0, atol=1e-7)
+    assert file_sha256(checkpoints / "average.pt") in (dest / "RESULTS.md").read_text()
+
+
+def test_the_learning_rate_is_one_cosine_down_to_its_minimum(finished) -> None:
+    """A record tells the rate of the update that comes next."""
+    dest, _ = finished
+    updates = [record for record in read_log(dest / "seed1234") if record.get("split") == "train_inner"]
+    rates = {record["num_updates"]: record["lr"] for record in updates}
+    assert sorted(rates) == list(range(1, N_UPDATES + 1))
+    for update in range(1, N_UPDATES):
+        cosine = 5e-6 + 0.5 * (1e-3 - 5e-6) * (1 + math.cos(math.pi * update / N_UPDATES))
+        assert rates[update] == pytest.approx(cosine, rel=1e-3)
+
+
+def test_a_second_run_repeats_nothing(finished) -> None:
+    dest, arguments = finished
+    run = dest / "seed1234"
+    unchanged = [run / "train.jsonl", run / "checkpoints" / "average.pt", run / "scores" / "2019la.txt"]
+    before = [(path.stat().st_mtime_ns, path.read_bytes()) for path in unchanged]
+    printed = run_recipe("aasist/run.sh", "--stage", 2, *arguments)
+    assert f"done before: {run / 'checkpoints' / 'average.pt'}" in printed
+    assert [(path.stat().st_mtime_ns, path.read_bytes()) for path in unchanged] == before
+
+
+@pytest.mark.parametrize("name", ["aasist", "aasist_l", "rawgat_st", "rawnet2"])
+def test_each_configuration_is_the_published_detector(name, tmp_path) -> None:
+    """By its number of parameters; all are trained alike."""
+    make_manifest(tmp_path / "train.tsv", 25_380)
+    config = composed(f"aasist/config/{name}.yaml", data=tmp_path)
+    settings = OmegaConf.create({"max_samples": 64_600, **config.model})
+    model = ARCH_MODEL_REGISTRY[config.model._name].build_model(built(config.model._name, settings), None)
+    assert sum(parameter.numel() for parameter in model.parameters()) == PUBLISHED[name]
+    assert (config.dataset.batch_size, config.task.crop, config.task.rawboost_algorithm) == (24, "random", 0)
+    assert (config.optimization.lr, config.lr_scheduler.min_lr, config.optimization.max_epoch) == ([1e-4], 5e-6, 100)
+
+
+def built(name: str, settings: OmegaConf) -> OmegaConf:
+    """The settings of a model with the defaults of its dataclass."""
+    from fairseq.models import MODEL_DATACLASS_REGISTRY
+
+    defaults = OmegaConf.structured(MODEL_DATACLASS_REGISTRY[name])
+    return OmegaConf.merge(defaults, {key: settings[key] for key in settings if key in defaults})

@@ -1,0 +1,146 @@
+"""`recipes/training.py`: configurations, the batch on several GPUs, and what it refuses."""
+
+import math
+
+import pytest
+import torch
+from configurations import composed
+from omegaconf import OmegaConf
+from recipe_runs import ROOT
+from training import batch_per_gpu, gpu_settings, require_known_settings, run_record
+from training_log import add_record, is_finished, parsed, progress, read_log
+
+from protocols import DataError
+
+SLS = ROOT / "recipes" / "sls" / "config"
+
+PAPER = {
+    "task.max_samples": 64_600, "task.crop": "start", "task.padding": "tile", "task.rawboost_algorithm": 3,
+    "dataset.batch_size": 5, "criterion.class_weights": "0.1,0.9", "optimizer._name": "l2_adam", "optimizer.weight_decay": 1e-4,
+    "optimizer.adam_betas": "(0.9, 0.999)", "optimization.lr": [1e-6], "optimization.max_epoch": 50,
+    "lr_scheduler._name": "fixed", "checkpoint.best_checkpoint_metric": "train_loss", "checkpoint.patience": 1,
+    "model._name": "sls",
+}  # fmt: skip
+ON_DEV_LOSS = {"checkpoint.best_checkpoint_metric": "loss", "checkpoint.patience": 10}
+
+
+@pytest.mark.parametrize(
+    ("name", "differences"),
+    [
+        ("paper", {}),
+        ("v1", {}),
+        ("v2", ON_DEV_LOSS | {"task.augment_validation": True}),
+        ("v2_clean_validation", ON_DEV_LOSS | {"task.augment_validation": False}),
+    ],
+)
+def test_the_published_configurations_of_sls(name, differences) -> None:
+    config = composed(SLS / f"{name}.yaml")
+    expected = PAPER | differences
+    assert {key: OmegaConf.select(config, key) for key in expected} == expected
+    require_known_settings(config)
+
+
+def test_a_run_has_its_own_seed_files_and_folders(tmp_path) -> None:
+    config = composed(SLS / "paper.yaml", "task.crop=random", "+model.freeze_backbone=true", run=tmp_path)
+    assert (config.common.seed, config.model.w2v_path, config.task.data) == (7, "/xlsr2_300m.pt", "/data")
+    assert (config.task.crop, config.model.freeze_backbone) == ("random", True)
+    assert config.checkpoint.save_dir == str(tmp_path / "checkpoints")
+
+
+def test_precisions() -> None:
+    fp16 = composed(SLS / "paper.yaml", precision="fp16").common
+    assert (fp16.fp16, fp16.fp16_no_flatten_grads, "bf16" in fp16) == (True, True, False)  # l2_adam cannot do with flat gradients
+    assert composed(SLS / "paper.yaml", precision="bf16").common.bf16 is True
+    assert not {"fp16", "bf16"} & composed(SLS / "paper.yaml").common.keys()
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "n_gpus", "update_freq", "share"), [(5, 1, 1, 5), (5, 5, 1, 1), (14, 1, 2, 7), (24, 4, 3, 2)]
+)
+def test_the_batch_of_an_update_stays_that_of_the_configuration(batch_size, n_gpus, update_freq, share) -> None:
+    assert batch_per_gpu(batch_size, n_gpus, update_freq) == share
+
+
+@pytest.mark.parametrize(("batch_size", "n_gpus", "update_freq"), [(5, 2, 1), (5, 5, 2), (14, 4, 2), (2, 4, 1)])
+def test_a_batch_that_cannot_be_shared_out_is_refused(batch_size, n_gpus, update_freq) -> None:
+    with pytest.raises(
+        DataError, match=f"a batch of {batch_size} does not divide by {n_gpus} GPUs x --update-freq {update_freq}"
+    ):
+        batch_per_gpu(batch_size, n_gpus, update_freq)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("optimization.max_epohc=3", r"optimization\.max_epohc: fairseq has no such setting"),
+        ("optimisation.max_epoch=3", "optimisation: fairseq has no such section"),
+    ],
+)
+def test_settings_that_fairseq_would_pass_over_are_refused(override, message) -> None:
+    with pytest.raises(DataError, match=message):
+        require_known_settings(composed(SLS / "paper.yaml", override))
+
+
+def test_an_override_without_a_value_is_refused_in_one_line() -> None:
+    with pytest.raises(DataError, match=r"paper\.yaml: .*max_epoch") as problem:
+        composed(SLS / "paper.yaml", "optimization.max_epoch")
+    assert "\n" not in str(problem.value)
+
+
+def test_the_record_knows_content_and_not_places(tmp_path) -> None:
+    """A run may go on after a move and with more workers, and not with other data."""
+    records = []
+    for name, n_workers, content in (("one", 1, "same"), ("two", 8, "same"), ("three", 8, "other")):
+        folder = tmp_path / name
+        folder.mkdir()
+        for file in ("train.tsv", "dev.tsv", "xlsr.pt"):
+            (folder / file).write_text(content)
+        config = composed(SLS / "paper.yaml", f"dataset.num_workers={n_workers}", run=folder)
+        config.task.data, files = str(folder), {"model.w2v_path": str(folder / "xlsr.pt")}
+        OmegaConf.update(config, "model.w2v_path", files["model.w2v_path"])
+        records.append(run_record(config, files))
+    assert records[0] == records[1]
+    assert {key for key in records[1] if records[1][key] != records[2][key]} == {"train.tsv", "dev.tsv", "model.w2v_path"}
+
+
+def test_gpus_that_are_not_there_are_told(monkeypatch) -> None:
+    """fairseq would train with those that it sees, and so another batch."""
+    for name in ("SLURM_NNODES", "SLURM_JOB_ID"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    assert gpu_settings(4, 1) == []
+    with pytest.raises(DataError, match="4 GPUs are visible, --gpus says 2"):
+        gpu_settings(2, 1)
+    with pytest.raises(DataError, match="--nodes needs Slurm"):
+        gpu_settings(4, 2)
+    monkeypatch.setenv("SLURM_JOB_ID", "1234567")
+    monkeypatch.setenv("SLURM_NNODES", "2")
+    (port,) = gpu_settings(4, 2)
+    assert 1024 < int(port.removeprefix("distributed_training.distributed_port=")) < 65_536
+    with pytest.raises(DataError, match="Slurm gives 2 nodes, --nodes says 1"):
+        gpu_settings(4, 1)
+
+
+LINE = '[2026-11-21 10:25:27,024][dev][INFO] - {"epoch": 2, "dev_loss": "0.64", "dev_eer": "nan", "dev_num_updates": "24"}\n'
+
+
+def test_a_line_of_the_log() -> None:
+    record = parsed(LINE)
+    assert record == {"split": "dev", "epoch": 2, "loss": 0.64, "eer": None, "num_updates": 24}
+    assert progress(record) == "epoch 2  dev loss 0.640000"
+    assert progress(record | {"eer": 0.125}).endswith("EER 12.500 %")
+    assert parsed(LINE.replace('{"epoch": 2', '{"_name": 2')) is None
+    assert parsed("Traceback") is None
+    assert math.isclose(parsed(LINE.replace("0.64", "1e-06"))["loss"], 1e-6)
+
+
+def test_a_record_that_a_crash_cut_off_is_left_out(tmp_path) -> None:
+    assert read_log(tmp_path) == []
+    add_record(tmp_path, {"event": "started"})
+    with open(tmp_path / "train.jsonl", "a") as file:
+        file.write('{"split": "dev", "lo')
+    assert read_log(tmp_path) == [{"event": "started"}]
+    add_record(tmp_path, {"event": "started"})
+    add_record(tmp_path, {"event": "finished"})
+    assert is_finished(read_log(tmp_path))
+    assert [record["event"] for record in read_log(tmp_path)] == ["started", "started", "finished"]

@@ -7,7 +7,7 @@ from pathlib import Path
 from protocols import DataError
 from protocols.keys import LAYOUTS, PHASES, read_keys
 
-from .arguments import refuse_inputs
+from .arguments import refuse_inputs, require_free
 
 HELP = "turn scores into log-likelihood ratios, and fuse several systems"
 
@@ -49,8 +49,7 @@ def run(args: argparse.Namespace) -> int:
         what = f"--apply has {len(args.apply)} score files for {len(args.scores)} systems"
         raise argparse.ArgumentError(None, f"{what}: give one for each, in the same order")
     refuse_inputs(args.output, (*args.scores, *args.apply, args.keys))
-    if args.output.exists() and not args.overwrite:
-        raise DataError(f"{args.output}: exists already: give --overwrite to replace it, or another --output")
+    require_free(args.output, args.overwrite)
     import numpy as np
 
     from sls_plugin.metrics.calibration import fit_calibration

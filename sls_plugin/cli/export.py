@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from .arguments import refuse_inputs
+from .arguments import refuse_inputs, require_free
 
 HELP = "export a trained detector as ONNX or for torch.export"
 SUFFIXES = (".onnx", ".pt2")
@@ -30,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
     parser.add_argument("checkpoint", metavar="CKPT", help="a detector: checkpoint of this project, or the authors' .pth")
     parser.add_argument("output", metavar="FILE", type=Path, help="file to write: .onnx, or .pt2 for torch.export")
+    parser.add_argument("--overwrite", action="store_true", help="replace the file if it exists")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -37,6 +38,7 @@ def run(args: argparse.Namespace) -> int:
     if args.output.suffix not in SUFFIXES:
         raise argparse.ArgumentError(None, f"{args.output}: end its name in {' or '.join(SUFFIXES)}")
     refuse_inputs(args.output, [Path(args.checkpoint)])
+    require_free(args.output, args.overwrite)
 
     from sls_plugin.scoring.export import export_detector  # slow to import
 

@@ -3,9 +3,7 @@
 import argparse
 from pathlib import Path
 
-from protocols import DataError
-
-from .arguments import refuse_inputs
+from .arguments import refuse_inputs, require_free
 from .score import tell_written
 
 HELP = "join the score files of shards into one"
@@ -42,8 +40,7 @@ def run(args: argparse.Namespace) -> int:
     from sls_plugin.scoring.timeline import merge_timelines
 
     refuse_inputs(args.output, (*args.scores, *map(Path, args.manifest or ())))
-    if args.output.exists() and not args.overwrite:
-        raise DataError(f"{args.output}: exists already: give --overwrite to replace it, or another --output")
+    require_free(args.output, args.overwrite)
     trials = read_inputs(args.manifest) if args.manifest else None
     paths, record = in_order(args.scores)
     outcomes = merge_outcomes(paths, trials and [trial.id for trial in trials])

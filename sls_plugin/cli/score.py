@@ -11,7 +11,7 @@ from fairseq_ckpt.errors import CheckpointError
 from protocols import DataError, Trial
 from protocols.recordings import SAMPLE_RATE
 
-from .arguments import add_batches, duration, refuse_inputs, shard_of, usable_device
+from .arguments import add_batches, duration, refuse_inputs, require_free, shard_of, usable_device
 
 if TYPE_CHECKING:
     from sls_plugin.scoring.engine import ScoringEngine
@@ -93,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
     if args.windows_score != "mean" and not _in_windows(args):
         raise argparse.ArgumentError(None, f"--windows-score {args.windows_score} is about windows: give --windows or --hop")
     refuse_inputs(args.output, map(Path, (args.checkpoint, *args.inputs)))
-    _require_free(args)
+    require_free(args.output, args.resume or args.overwrite)
     if not Path(args.checkpoint).exists():
         raise CheckpointError(f"{args.checkpoint}: no such checkpoint: correct the path")
     group = ProcessGroup()
@@ -108,7 +108,7 @@ def run(args: argparse.Namespace) -> int:
     of_part = record | {"processes": [group.rank, group.size]}
     with Journal(part, of_part, own, args.batch_size, resume=args.resume, overwrite=args.overwrite) as journal:
         n_done = group.gather(journal.n_done)
-        _require_free(args)  # still
+        require_free(args.output, args.resume or args.overwrite)  # still
         if args.resume and args.output.exists() and not any(n_done):
             require_same(record, read_record(args.output), args.output)
             print(f"nothing left to do: {args.output}")
@@ -127,16 +127,6 @@ def run(args: argparse.Namespace) -> int:
 
 def _in_windows(args: argparse.Namespace) -> bool:
     return bool(args.windows or args.hop)
-
-
-def _require_free(args: argparse.Namespace) -> None:
-    """DataError when there is an output that may not be replaced."""
-    if not args.output.exists():
-        return
-    if not args.output.is_file():
-        raise DataError(f"{args.output}: is a folder, device or pipe: name a file to write")
-    if not (args.resume or args.overwrite):
-        raise DataError(f"{args.output}: exists already: give --overwrite to replace it, or another --output")
 
 
 def _record(args: argparse.Namespace, trials: Sequence[Trial]) -> "Record":

@@ -11,11 +11,11 @@ from sls_plugin.data.clip_dataset import Segment
 SUFFIX = ".onnx"
 INPUT = "waveforms"  # B x samples
 OUTPUTS = ("logits", "scores", "log_likelihood_ratios")  # B x 2 (spoof, bona fide), B, B
-PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")  # the best first
+CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 
 
 class ExportedDetector(nn.Module):
-    """A detector in an ONNX file: waveforms (B x samples, float32, 16 kHz) to its outputs, on the CPU.
+    """A detector in an ONNX file: waveforms (B x samples, float32, 16 kHz) to its outputs, which are on the CPU.
 
     Raises DataError when the file is damaged or not one that `sls export` wrote.
     """
@@ -31,9 +31,9 @@ class ExportedDetector(nn.Module):
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3  # errors
         options.intra_op_num_threads = torch.get_num_threads()  # by itself it would take no heed of OMP_NUM_THREADS
-        providers = [name for name in PROVIDERS if name in onnxruntime.get_available_providers()]
+        self.has_cuda = CUDA in onnxruntime.get_available_providers()
         try:
-            self.session = onnxruntime.InferenceSession(path, options, providers=providers)
+            self.session = onnxruntime.InferenceSession(path, options, providers=[CPU])
         except Exception as error:  # onnxruntime has a class of its own for each of many faults, below RuntimeError and Exception
             raise DataError(f"{path}: cannot be read as ONNX ({str(error).splitlines()[0]}): export it again") from None
         self.about = self.session.get_modelmeta().custom_metadata_map
@@ -42,9 +42,14 @@ class ExportedDetector(nn.Module):
             raise DataError(f"{path}: not written by `sls export`: export the checkpoint of a detector")
 
     def to(self, device: str, dtype: torch.dtype) -> "ExportedDetector":
-        """The same detector: onnxruntime has chosen the device, and the file the precision."""
+        """The same detector on a device; the file has chosen the precision."""
         if dtype != torch.float32:
             raise DataError("an exported detector computes in float32: leave out --dtype, or score the checkpoint itself")
+        kind, _, number = device.partition(":")
+        if kind == "cuda":
+            if not self.has_cuda:
+                raise DataError(f"--device {device}: this onnxruntime has no CUDA: give --device cpu, or install onnxruntime-gpu")
+            self.session.set_providers([(CUDA, {"device_id": int(number or 0)}), CPU])
         return self
 
     def forward(self, source: Tensor) -> tuple[Tensor, ...]:

@@ -14,9 +14,10 @@ from detectors import waveforms, write_detector
 from fairseq_ckpt.fingerprint import file_sha256
 from fairseq_ckpt.presets import TINY
 from fairseq_ckpt.random import make_random
-from protocols import Trial, write_manifest
+from protocols import DataError, Trial, write_manifest
 from sls_plugin.__main__ import main
 from sls_plugin.models.prosody_encoder import ProsodyEncoder
+from sls_plugin.scoring.exported import ExportedDetector
 from sls_plugin.scoring.score_file import read_scores
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="exported detectors need the packages of the extra `onnx`")
@@ -155,6 +156,19 @@ def test_windows_of_another_length_are_refused(
 def test_other_precision_is_refused(exported: Path, corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     score = ["score", exported, corpus / "eval.tsv", "--output", tmp_path / "scores.txt", "--dtype", "bfloat16"]
     assert "float32: leave out --dtype" in refusal(capsys, *score)
+
+
+def test_cuda_is_refused_where_onnxruntime_has_none(exported: Path) -> None:
+    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+        pytest.skip("this onnxruntime has CUDA")
+    with pytest.raises(DataError, match="--device cuda:1: this onnxruntime has no CUDA"):
+        ExportedDetector(exported).to("cuda:1", torch.float32)
+
+
+def test_a_file_that_is_there_is_kept(exported: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = exported.read_bytes()
+    assert "exists already: give --overwrite" in refusal(capsys, "export", exported.with_suffix(".pt"), exported)
+    assert exported.read_bytes() == before
 
 
 @pytest.mark.parametrize("content", [b"", b"no graph at all", None])

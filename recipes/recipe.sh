@@ -73,6 +73,12 @@ require_path() {
 # includes N: whether stage N is to run.
 includes() { [ "$1" -ge "$stage" ] && [ "$1" -le "$stop_stage" ]; }
 
+# The backbone that stage 2 trains from; that it is missing is told before stage 1.
+require_w2v_path() {
+    includes 2 || return 0
+    w2v_path=$(require_path --w2v-path "the pre-trained XLS-R 300M (or set W2V_PATH)" "$w2v_path")
+}
+
 n_stages=0
 # stage TITLE COMMAND...: the next stage, unless --stage or --stop-stage leaves it out.
 stage() {

@@ -3,6 +3,7 @@
 import json
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,8 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import sls_plugin.tasks  # noqa: F401  (registers the models)
-from fairseq_ckpt.presets import XLSR_300M
+from fairseq_ckpt.presets import TINY, XLSR_300M
 from sls_plugin.metrics.det import equal_error_rate
+from sls_plugin.models.xlsr import XLSR, XLSRConfig
 
 
 def configuration(arch: str, *arguments: str) -> DictConfig:
@@ -48,6 +50,16 @@ def write_detector(path: Path, arch: str, max_samples: int, *arguments: str, pad
     config = OmegaConf.to_container(config, enum_to_str=True) | {"_name": ARCH_MODEL_NAME_REGISTRY[arch]}
     torch.save({"cfg": {"task": task, "model": config}, "model": model.state_dict()}, path)
     return model
+
+
+def backbone(config: dict[str, Any] = TINY, **settings: Any) -> XLSR:
+    """A random backbone of a wav2vec 2.0 configuration, the same at every call."""
+    torch.manual_seed(3)
+    cfg = OmegaConf.structured(XLSRConfig)
+    cfg.w2v_args = config
+    for name, value in settings.items():
+        cfg[name] = value
+    return XLSR(cfg)
 
 
 def assert_published_names(model: nn.Module, shared: Path, name: str) -> None:

@@ -140,9 +140,11 @@ def unpack(archive: Path, folder: Path) -> None:
                         file.extract(member, folder)
             return
         with tarfile.open(archive) as file:
+            file.extraction_filter = getattr(tarfile, "data_filter", None)  # Python has it from 3.11.4 on
             for member in shown(file, archive):
                 if not is_there(folder / member.name, member.size):
-                    file.extract(member, folder, filter="data")
+                    require_plain(member, folder)
+                    file.extract(member, folder)
             while file.fileobj.read(BLOCK):  # to the end, where gzip's own checksum stands
                 pass
     except (tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError) as error:
@@ -153,6 +155,14 @@ def unpack(archive: Path, folder: Path) -> None:
 def shown(members: Iterable, archive: Path) -> Iterable:
     """The members of an archive, counted on a terminal."""
     return tqdm(members, desc=f"unpacking {archive.name}", unit="file", leave=False, disable=None)
+
+
+def require_plain(member: tarfile.TarInfo, folder: Path) -> None:
+    """TarError on what no corpus holds: links, devices, and names that lead out of the folder."""
+    if not (member.isfile() or member.isdir()):
+        raise tarfile.TarError(f"{member.name} is neither a file nor a folder")
+    if not (folder / member.name).resolve().is_relative_to(folder.resolve()):
+        raise tarfile.TarError(f"{member.name} leads out of the folder")
 
 
 def is_there(path: Path, n_bytes: int) -> bool:

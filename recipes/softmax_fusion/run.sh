@@ -20,9 +20,7 @@ source "$(dirname "$0")/../recipe.sh"
 update_freq=4
 read_options "$TRAINING_OPTIONS w2v-path" "$@"
 
-if includes 2; then
-    w2v_path=$(require_path --w2v-path "the pre-trained XLS-R 300M (or set W2V_PATH)" "$w2v_path")
-fi
+require_w2v_path
 
 # The weight of each hidden state, DEST/seedS/layers.tsv: equal ones, 0.04, say that it has learnt nothing of them.
 layer_weights() {

@@ -21,9 +21,7 @@ source "$(dirname "$0")/../recipe.sh"
 config=la
 read_options "$TRAINING_OPTIONS w2v-path" "$@"
 
-if includes 2; then
-    w2v_path=$(require_path --w2v-path "the pre-trained XLS-R 300M (or set W2V_PATH)" "$w2v_path")
-fi
+require_w2v_path
 
 stage "Manifests" prepare_2019la_and_tracks
 stage "Training, configuration $config" train_seeds "$dest/data" "model.w2v_path=$w2v_path"

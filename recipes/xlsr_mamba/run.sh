@@ -28,9 +28,7 @@ case $averaging in
     *) usage "--averaging $averaging: mean or published" ;;
 esac
 
-if includes 2; then
-    w2v_path=$(require_path --w2v-path "the pre-trained XLS-R 300M (or set W2V_PATH)" "$w2v_path")
-fi
+require_w2v_path
 
 # DEST/seedS/average.pt, and the same for clips as long as the authors take them from In-the-Wild.
 averages() {

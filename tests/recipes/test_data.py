@@ -293,7 +293,7 @@ def test_without_the_client_of_the_hub(
 ) -> None:
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     assert recipe.main(["mlaad", "--dest", str(tmp_path)]) == 1
-    assert "EXTRAS=report,test,data bash recipes/setup.sh installs it" in problem(capsys)
+    assert "EXTRAS=onnx,report,test,data bash recipes/setup.sh installs it" in problem(capsys)
 
 
 @pytest.mark.parametrize(

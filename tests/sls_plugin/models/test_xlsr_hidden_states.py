@@ -1,23 +1,11 @@
 """The hidden states and the waveform that the backbone hears, against the parts of fairseq's network run one by one."""
 
-from typing import Any
-
 import numpy as np
 import pytest
 import torch
-from omegaconf import OmegaConf
+from detectors import backbone
 
 from fairseq_ckpt.presets import TINY
-from sls_plugin.models.xlsr import XLSR, XLSRConfig
-
-
-def backbone(config: dict[str, Any] = TINY, **settings: Any) -> XLSR:
-    torch.manual_seed(3)
-    cfg = OmegaConf.structured(XLSRConfig)
-    cfg.w2v_args = config
-    for name, value in settings.items():
-        cfg[name] = value
-    return XLSR(cfg).eval()
 
 
 def waveforms(n_samples: int = 4000) -> torch.Tensor:

@@ -7,25 +7,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from detectors import backbone
 from fairseq.models.wav2vec import Wav2Vec2Model
-from omegaconf import OmegaConf
 
 from fairseq_ckpt import CheckpointError
 from fairseq_ckpt.presets import TINY
-from sls_plugin.models.xlsr import XLSR, XLSRConfig
+from sls_plugin.models.xlsr import XLSR
 from sls_plugin.modules.frame_convolutions import FrameConvolutions
 
 N_LAYERS = 4
 BASE = TINY | {"extractor_mode": "default", "conv_bias": False, "layer_norm_first": False}  # as wav2vec_small
-
-
-def backbone(config: dict[str, Any] = TINY, **settings: Any) -> XLSR:
-    torch.manual_seed(3)
-    cfg = OmegaConf.structured(XLSRConfig)
-    cfg.w2v_args = config
-    for name, value in settings.items():
-        cfg[name] = value
-    return XLSR(cfg)
 
 
 def fairseqs(model: XLSR) -> Wav2Vec2Model:

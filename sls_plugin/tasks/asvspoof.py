@@ -134,7 +134,10 @@ class AsvspoofTask(FairseqTask):
         if kwargs.get("skip_remainder_batch"):
             raise DataError("--skip-remainder-batch would lose trials: leave it out")
         kwargs["required_batch_size_multiple"] = 1  # fairseq's default of 8 loses the tail of a split
-        kwargs["data_buffer_size"] = 0  # fairseq's thread for it aborts the interpreter when an error ends the run meanwhile
+        if not kwargs.get("num_workers"):
+            # fairseq's thread for it would decode, and abort the interpreter when an error ends the run meanwhile. Beside data
+            # workers it stays: without it, theirs end seconds late.
+            kwargs["data_buffer_size"] = 0
         iterator = super().get_batch_iterator(dataset, *args, **kwargs)
         n_batched = sum(len(batch) for batch in iterator.frozen_batches)
         if n_batched != len(dataset):

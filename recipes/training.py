@@ -96,7 +96,8 @@ def configuration(args: argparse.Namespace, files: Mapping[str, str]) -> DictCon
     """The settings of --config with what follows `--` and what belongs to this run; the batch is still that of a whole update."""
     overrides = [override for override in args.overrides if not _key(override).startswith(DISTRIBUTED)]
     try:
-        with initialize_config_dir(str(args.config.parent.absolute()), version_base="1.3"):
+        # A later version_base would end fairseq's own use of Hydra in this process.
+        with initialize_config_dir(str(args.config.parent.absolute()), version_base="1.1"):
             # `++` sets a key whether or not the file has it.
             config = compose(args.config.stem, [item if item.startswith(("+", "~")) else f"++{item}" for item in overrides])
     except (HydraException, OmegaConfBaseException) as error:

@@ -141,7 +141,7 @@ def test_a_file_that_computes_something_else_is_not_put_in_place(
     (tmp_path / "detector.pt2").write_text("of an earlier run")
     forward = ProsodyEncoder.forward
     monkeypatch.setattr(ProsodyEncoder, "forward", lambda *of: forward(*of) + 2e-4 * torch.compiler.is_exporting())
-    assert "differ from the checkpoint's by 2.0e-04" in refusal(capsys, "export", path, tmp_path / "detector.pt2")
+    assert "differ from the checkpoint's by 2.0e-04" in refusal(capsys, "export", path, tmp_path / "detector.pt2", "--overwrite")
     assert (tmp_path / "detector.pt2").read_text() == "of an earlier run"
     assert {file.name for file in tmp_path.iterdir()} == {"prosody_encoder.pt", "detector.pt2"}
 

@@ -181,9 +181,10 @@ def _score(args: argparse.Namespace, trials: Sequence[Trial], journal: "Journal"
                 journal.add(name, outcome)
                 progress.update()
         except (DataError, KeyboardInterrupt) as stop:
-            if journal.n_done == 0:
+            n_done = sum(1 for _ in journal.outcomes())  # an interrupt may come between a line and its count
+            if n_done == 0:
                 raise
-            kept = f"{journal.n_done:,} of {len(trials):,} trials are done and kept: --resume goes on with them"
+            kept = f"{n_done:,} of {len(trials):,} trials are done and kept: --resume goes on with them"
             raise type(stop)(": ".join(filter(None, (str(stop), kept)))) from None
     journal.sync()
 

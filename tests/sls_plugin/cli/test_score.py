@@ -329,8 +329,8 @@ def test_no_second_process_writes_the_output_and_ctrl_c_says_what_is_kept(
         for options in ([], ["--resume"], ["--overwrite"]):
             assert main([*command, *options]) == 1
             assert "scores.txt.partial: another process is writing it" in capsys.readouterr().err
-        process.send_signal(signal.SIGCONT)
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the data workers too
+        process.send_signal(signal.SIGCONT)
         printed = "".join(process.communicate(timeout=60))
     assert process.returncode == 130, printed
     kept = f"{n_kept(output)} of 150 trials are done and kept: --resume goes on with them"

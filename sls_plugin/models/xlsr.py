@@ -20,6 +20,7 @@ from fairseq_ckpt.backbone import build_backbone
 from fairseq_ckpt.xlsr import read_xlsr
 from protocols import DataError
 from sls_plugin.modules.frame_convolutions import FrameConvolutions
+from sls_plugin.modules.packed_weights import PackedLinear, PackedSelfAttention
 
 # Only pre-training uses these. They stay in every detector's checkpoint, as in the published ones, and are never trained.
 PRETRAINING_ONLY = ("mask_emb", "quantizer", "project_q", "final_proj")
@@ -113,6 +114,12 @@ class XLSR(nn.Module):
         for layer in self.layers:
             if layer.activation_fn is gelu:  # fairseq's makes a copy in single precision, which torch's does without
                 layer.activation_fn = F.gelu
+
+    def pack_weights(self) -> None:
+        """Make ready to score on a CPU, and for that alone."""
+        for layer in self.layers:
+            layer.self_attn = PackedSelfAttention(layer.self_attn)
+            layer.fc1, layer.fc2 = (PackedLinear(linear.weight, linear.bias) for linear in (layer.fc1, layer.fc2))
 
     def _freeze(self) -> None:
         """Parameters that no update may touch; those of a frozen start are left to the optimiser, which counts updates."""

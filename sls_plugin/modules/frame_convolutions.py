@@ -4,6 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .packed_weights import PackedLinear
+
 
 class FrameConvolutions(nn.Module):
     """Convolution > layer norm > GELU, block after block, of a front-end that is built so; tensor names are fairseq's.
@@ -15,6 +17,11 @@ class FrameConvolutions(nn.Module):
     def __init__(self, conv_layers: nn.ModuleList) -> None:
         super().__init__()
         self.conv_layers = conv_layers
+        self.packed: list[PackedLinear] = []
+
+    def pack_weights(self) -> None:
+        """Make ready to score on a CPU, and for that alone."""
+        self.packed = [PackedLinear(*self._as_linear(convolution)) for convolution, *_ in self.conv_layers]
 
     def forward(self, source: Tensor) -> Tensor:
         """Waveforms (B x samples) to features (B x C x T)."""
@@ -28,8 +35,13 @@ class FrameConvolutions(nn.Module):
 
     def _features(self, clip: Tensor) -> Tensor:
         x = clip.unsqueeze(1)  # samples x 1
-        for convolution, _, (_, norm, _), _ in self.conv_layers:
+        for number, (convolution, _, (_, norm, _), _) in enumerate(self.conv_layers):
             covered = x.unfold(0, convolution.kernel_size[0], convolution.stride[0]).transpose(1, 2).flatten(1)  # T x kC
-            x = F.linear(covered, convolution.weight.transpose(1, 2).flatten(1), convolution.bias)  # T x C
+            x = self.packed[number](covered) if self.packed else F.linear(covered, *self._as_linear(convolution))  # T x C
             x = F.gelu(F.layer_norm(x, norm.normalized_shape, norm.weight, norm.bias, norm.eps))
         return x
+
+    @staticmethod
+    def _as_linear(convolution: nn.Conv1d) -> tuple[Tensor, Tensor | None]:
+        """Weight (C x kC) and bias of the same sums over what a frame covers."""
+        return convolution.weight.transpose(1, 2).flatten(1), convolution.bias

@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader
 
 from protocols import DataError, Trial
 from sls_plugin.data.clip_dataset import ClipDataset, Segment
+from sls_plugin.modules.packed_weights import pack_weights
 
 from .exported import SUFFIX, load_exported
 
@@ -46,7 +47,7 @@ def score_batch(model: nn.Module, source: Tensor, llr: bool = False) -> Tensor:
 
 
 class ScoringEngine:
-    """Scores trials with one model.
+    """Scores trials with one model, which from then on is of no use but to score.
 
     A recording that cannot be read raises DataError; with `skip_broken` its reason stands in place of its score. A model
     for which the memory of a GPU is too small gets fewer clips at a time.
@@ -65,6 +66,7 @@ class ScoringEngine:
         skip_broken: bool = False,
     ) -> None:
         self.model = model.to(device, dtype).eval()
+        pack_weights(self.model, device, dtype)
         self.segment = segment
         self.device = device
         self.batch_size = batch_size

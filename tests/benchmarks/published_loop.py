@@ -6,18 +6,19 @@
 
 The published loop runs its backbone twice per batch, keeps gradients while it scores, and decodes in the main process. A
 plain loop stands beside it: fairseq's network once, without gradients when it scores. All take the same clips of noise and
-random weights, turn about; the medians are seconds on the clock and of computing, which other programs disturb less.
-`--memory` runs each in a process of its own and prints the most memory that it held.
+random weights, turn about, each in a process of its own; the medians are seconds on the clock and of computing, which other
+programs disturb less.
 """
 
 import argparse
 import logging
+import multiprocessing
+import os
 import resource
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from multiprocessing.connection import Connection
 from pathlib import Path
 from statistics import median
 
@@ -47,21 +48,12 @@ class OnePassSLS(ReferenceSLS):
         return [layer[0] for layer in self.ssl_model.model(waveform, mask=False, features_only=True)["layer_results"]]
 
 
-def build(side: str, other: nn.Module | None, share: bool) -> nn.Module:
-    """One side's model, with the very parameters of another side's if there is one, or copies of them."""
+def build(side: str) -> nn.Module:
     torch.manual_seed(1)
     if side == "plugin":
-        model = build_published_size("sls_xlsr_300m")
-    else:
-        kind = ReferenceSLS if side == "published" else OnePassSLS
-        model = kind(build_backbone(XLSR_300M, "the published configuration"), N_FRAMES)
-    if other is not None and not share:
-        model.load_state_dict(other.state_dict(), strict=True)
-    elif other is not None:
-        for name, parameter in other.named_parameters():
-            module, _, leaf = name.rpartition(".")
-            setattr(model.get_submodule(module), leaf, parameter)
-    return model
+        return build_published_size("sls_xlsr_300m")
+    kind = ReferenceSLS if side == "published" else OnePassSLS
+    return kind(build_backbone(XLSR_300M, "the published configuration"), N_FRAMES)
 
 
 def plain_scores(model: nn.Module, paths: Sequence[Path], batch_size: int) -> list[float]:
@@ -84,7 +76,9 @@ def scorer(side: str, model: nn.Module, paths: Sequence[Path], batch_size: int, 
     return lambda: [score for _, score in engine.scores(trials)]
 
 
-def trainer(model: nn.Module, optimizer: torch.optim.Optimizer, batch_size: int) -> Callable[[], list[float]]:
+def trainer(model: nn.Module, batch_size: int) -> Callable[[], list[float]]:
+    # A rate of 0 costs as much as another, and leaves all sides the same weights.
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.0, weight_decay=1e-4)
     clips = 0.1 * torch.randn(batch_size, N_SAMPLES, generator=torch.Generator().manual_seed(2))
     labels = torch.arange(batch_size) % 2
 
@@ -98,29 +92,57 @@ def trainer(model: nn.Module, optimizer: torch.optim.Optimizer, batch_size: int)
     return step
 
 
-def write_noise(folder: Path, n_clips: int) -> list[Path]:
+def write_noise(folder: Path, n_clips: int) -> None:
     rng = np.random.default_rng(3)
-    paths = [folder / f"{number}.flac" for number in range(n_clips)]
-    for path in paths:
-        soundfile.write(path, 0.1 * rng.standard_normal(N_SAMPLES + 8_000), 16_000)
-    return paths
+    for number in range(n_clips):
+        soundfile.write(folder / f"{number}.flac", 0.1 * rng.standard_normal(N_SAMPLES + 8_000), 16_000)
 
 
-def measure(sides: dict[str, Callable[[], list[float]]], rounds: int) -> None:
+def run_side(side: str, args: argparse.Namespace, folder: Path, parent: Connection) -> None:
+    """Do a side's work whenever the parent asks for it, and tell the seconds on the clock and of computing, and the results."""
+    logging.getLogger("numba").setLevel(logging.WARNING)  # librosa's compiler reports each of its steps
+    torch.set_num_threads(args.threads)
+    model = build(side)
+    weights = torch.load(folder / "weights.pt", mmap=True)
+    nn.Module.load_state_dict(model, weights, strict=True, assign=True)  # in place of copies, which would be the most memory
+    if args.what == "score":
+        run = scorer(side, model, sorted(folder.glob("*.flac")), args.batch_size, getattr(torch, args.dtype))
+    else:
+        run = trainer(model, args.batch_size)
+    while parent.recv():
+        start = time.perf_counter(), time.process_time()
+        results = run()
+        times = time.perf_counter() - start[0], time.process_time() - start[1]
+        parent.send((times, results, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20))
+
+
+def start(side: str, args: argparse.Namespace, folder: Path) -> Connection:
+    if side != "plugin":  # which asks for large pages as it is imported, and is imported here
+        os.environ["THP_MEM_ALLOC_ENABLE"] = "0"
+    ours, theirs = multiprocessing.Pipe()
+    multiprocessing.get_context("spawn").Process(target=run_side, args=(side, args, folder, theirs), daemon=True).start()
+    os.environ["THP_MEM_ALLOC_ENABLE"] = "1"
+    return ours
+
+
+def measure(sides: dict[str, Connection], rounds: int) -> None:
     """Print the medians of each side, called in turn, after one call of each that does not count."""
     seconds: dict[str, list[tuple[float, float]]] = {side: [] for side in sides}
-    results = {side: np.array(run()) for side, run in sides.items()}
-    for _ in range(rounds):
-        for side, run in sides.items():
-            start = time.perf_counter(), time.process_time()
-            run()
-            seconds[side].append((time.perf_counter() - start[0], time.process_time() - start[1]))
-    medians = {side: [median(column) for column in zip(*times, strict=True)] for side, times in seconds.items()}
+    results, memory = {}, {}
+    for _ in range(1 + rounds):
+        for side, process in sides.items():
+            process.send(True)
+            times, results[side], memory[side] = process.recv()
+            seconds[side].append(times)
+    for process in sides.values():
+        process.send(False)
+    medians = {side: [median(column) for column in zip(*times[1:], strict=True)] for side, times in seconds.items()}
     first = next(iter(sides))
-    print("                clock  computing   times as fast     largest difference of results")
+    print("                clock  computing   times as fast     difference of results   most memory")
     for side, (clock, computing) in medians.items():
         ratios = f"{medians[first][0] / clock:5.2f} {medians[first][1] / computing:9.2f}"
-        print(f"{side:10} {clock:8.2f} s {computing:8.2f} s {ratios}     {np.abs(results[side] - results[first]).max():.1e}")
+        difference = np.abs(np.subtract(results[side], results[first])).max()
+        print(f"{side:10} {clock:8.2f} s {computing:8.2f} s {ratios} {difference:20.1e} {memory[side]:16.2f} GiB")
 
 
 def main() -> None:
@@ -132,33 +154,13 @@ def main() -> None:
     parser.add_argument("--batches", type=int, default=1, help="batches of a call that scores (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=5, help="the median of so many calls (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--memory", action="store_true", help="measure memory in place of time")
     args = parser.parse_args()
-    if args.memory:
-        for side in args.sides:
-            alone = [argument for argument in sys.argv[1:] if argument != "--memory"]
-            subprocess.run([sys.executable, __file__, *alone, "--sides", side, "--rounds", "0"], check=True)
-        return
-    logging.getLogger("numba").setLevel(logging.WARNING)  # librosa's compiler reports each of its steps
-    torch.set_num_threads(args.threads)
-    batch_size = args.batch_size or {"score": 8, "train": 5}[args.what]
-    models: dict[str, nn.Module] = {}
-    for side in args.sides:
-        models[side] = build(side, next(iter(models.values()), None), share=args.dtype == "float32")
-    with tempfile.TemporaryDirectory() as folder:
-        if args.what == "score":
-            paths = write_noise(Path(folder), args.batches * batch_size)
-            dtype = getattr(torch, args.dtype)
-            runs = {side: scorer(side, model, paths, batch_size, dtype) for side, model in models.items()}
-        else:
-            # A rate of 0 costs as much as another, and leaves all sides the same weights.
-            optimizer = torch.optim.Adam(next(iter(models.values())).parameters(), lr=0.0, weight_decay=1e-4)
-            runs = {side: trainer(model, optimizer, batch_size) for side, model in models.items()}
-        if args.rounds:
-            measure(runs, args.rounds)
-        else:  # a side alone, whose memory is asked for
-            runs[args.sides[0]]()
-            print(f"{args.sides[0]:10} {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:6.2f} GiB")
+    args.batch_size = args.batch_size or {"score": 8, "train": 5}[args.what]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_noise(folder, args.batches * args.batch_size)
+        torch.save(build("plugin").state_dict(), folder / "weights.pt")
+        measure({side: start(side, args, folder) for side in args.sides}, args.rounds)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from fairseq_ckpt import CheckpointError
 from fairseq_ckpt.presets import TINY
 from sls_plugin.models.xlsr import XLSR
 from sls_plugin.modules.frame_convolutions import FrameConvolutions
+from sls_plugin.modules.packed_weights import pack_weights
 
 N_LAYERS = 4
 BASE = TINY | {"extractor_mode": "default", "conv_bias": False, "layer_norm_first": False}  # as wav2vec_small
@@ -55,6 +56,18 @@ def test_outputs_and_gradients_are_fairseqs(config: dict[str, Any], n_samples: i
     for name, gradient in other.items():
         # a key projection's bias cancels in the softmax: its gradient is rounding noise
         torch.testing.assert_close(received[name], gradient, rtol=0, atol=1e-4 * gradient.abs().max().item() + 1e-4, msg=name)
+
+
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="this build of torch has no oneDNN")
+@pytest.mark.parametrize("config", [TINY, BASE])
+def test_packed_weights_give_the_same(config: dict[str, Any]) -> None:
+    model = backbone(config).eval()
+    with torch.inference_mode():
+        expected = model(waveforms())
+        pack_weights(model, "cpu", torch.float32)
+        assert not any(isinstance(module, torch.nn.Linear) for module in model.layers.modules())
+        for output, other in zip(model(waveforms()), expected, strict=True):
+            torch.testing.assert_close(output, other, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("config", [TINY, BASE])

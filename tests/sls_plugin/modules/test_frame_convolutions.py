@@ -72,3 +72,15 @@ def test_the_way_of_other_devices_gives_the_same(monkeypatch: pytest.MonkeyPatch
         expected = ours(clips)
         monkeypatch.setattr(torch.compiler, "is_exporting", lambda: True)
         torch.testing.assert_close(ours(clips), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="this build of torch has no oneDNN")
+@pytest.mark.parametrize(("conv_layers", "n_samples"), [(PUBLISHED, 400), (PUBLISHED, 5_003), (ODD, 171)])
+@pytest.mark.parametrize("conv_bias", [True, False])
+def test_packed_weights_give_the_same(conv_layers: list[tuple[int, int, int]], n_samples: int, conv_bias: bool) -> None:
+    ours = FrameConvolutions(fairseqs(conv_layers, conv_bias).conv_layers)
+    clips = torch.randn(3, n_samples)
+    with torch.inference_mode():
+        expected = ours(clips)
+        ours.pack_weights()
+        torch.testing.assert_close(ours(clips), expected, rtol=1e-5, atol=1e-5)

@@ -3,6 +3,7 @@
 import argparse
 import gzip
 import http.client
+import os
 import shlex
 import shutil
 import sys
@@ -37,8 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--list", action="store_true", help="print what there is, and nothing else")
     args = parser.parse_intermixed_args(argv)
     if args.list:
-        print(table())
-        return 0
+        return show(table())
     if not (args.corpus and args.dest):
         parser.error("give a CORPUS and --dest, or --list")
     corpus = CORPORA[args.corpus]
@@ -57,6 +57,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
     print(f"download.sh: error: {problem}", file=sys.stderr)
     return 1
+
+
+def show(text: str) -> int:
+    """Print a text; the reader of a pipe, such as `head`, may have seen enough before its end."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return 0
 
 
 def table() -> str:

@@ -63,8 +63,11 @@ def add_resampling(parser: argparse.ArgumentParser, default: int) -> None:
     )
 
 
-def add_batches(parser: argparse.ArgumentParser) -> None:
-    """The options of a run of a detector over recordings."""
+def add_recordings(parser: argparse.ArgumentParser) -> None:
+    """The recordings that a detector is run over, and how."""
+    parser.add_argument(
+        "inputs", metavar="INPUT", nargs="+", help="manifest (.tsv), recording, folder (taken recursively), or text list of paths"
+    )
     parser.add_argument("--batch-size", metavar="N", type=positive, default=8, help="clips at a time (default: %(default)s)")
     parser.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: cuda where there is one)")
     parser.add_argument("--num-workers", metavar="N", type=not_negative, default=2, help="decoders (default: %(default)s)")

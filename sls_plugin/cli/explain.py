@@ -4,7 +4,7 @@ import argparse
 from collections import Counter
 from pathlib import Path
 
-from .arguments import add_batches, refuse_inputs, usable_device
+from .arguments import add_recordings, refuse_inputs, usable_device
 
 HELP = "show the weight of each layer of a trained SLS, class by class"
 
@@ -25,11 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `sls explain`."""
     parser.epilog = EPILOG
     parser.add_argument("checkpoint", metavar="CKPT", help="checkpoint of SLS")
-    parser.add_argument(
-        "inputs", metavar="INPUT", nargs="+", help="manifest (.tsv), recording, folder (taken recursively), or text list of paths"
-    )
     parser.add_argument("--output", metavar="FILE", type=Path, help="write the weights too, a tab-separated table")
-    add_batches(parser)
+    add_recordings(parser)
 
 
 def run(args: argparse.Namespace) -> int:

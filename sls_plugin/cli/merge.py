@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     trials = read_inputs(args.manifest) if args.manifest else None
     paths, record = in_order(args.scores)
     outcomes = merge_outcomes(paths, trials and [trial.id for trial in trials])
-    merge_timelines(paths, args.output)
+    merge_timelines(paths, args.output, outcomes)
     numbers = write_outcomes(args.output, outcomes.items)
     if record:
         write_record(args.output, record)

@@ -11,7 +11,7 @@ from fairseq_ckpt.errors import CheckpointError
 from protocols import DataError, Trial
 from protocols.recordings import SAMPLE_RATE
 
-from .arguments import add_batches, duration, refuse_inputs, require_free, shard_of, usable_device
+from .arguments import add_recordings, duration, refuse_inputs, require_free, shard_of, usable_device
 
 if TYPE_CHECKING:
     from sls_plugin.scoring.engine import ScoringEngine
@@ -53,11 +53,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "checkpoint", metavar="CKPT", help="a detector: checkpoint of this project, the authors' .pth, or .onnx of `sls export`"
     )
-    parser.add_argument(
-        "inputs", metavar="INPUT", nargs="+", help="manifest (.tsv), recording, folder (taken recursively), or text list of paths"
-    )
     parser.add_argument("--output", metavar="FILE", type=Path, required=True, help="score file to write: `id score` per line")
-    add_batches(parser)
+    add_recordings(parser)
     parser.add_argument("--dtype", choices=DTYPES, default="float32", help="arithmetic of the model (default: %(default)s)")
     parser.add_argument("--llr", action="store_true", help="write logit differences instead: log-likelihood ratios, uncalibrated")
     parser.add_argument(
@@ -205,7 +202,7 @@ def _outcomes(args: argparse.Namespace, engine: "ScoringEngine", trials: Sequenc
 
 def _finish(args: argparse.Namespace, journal: "Journal", n_done: Sequence[int], record: "Record") -> tuple[int, int]:
     """Join the parts of all processes into the output, and remove them; returns the numbers of scores and of broken trials."""
-    from sls_plugin.scoring.journal import joined, journal_path
+    from sls_plugin.scoring.journal import joined, journals
     from sls_plugin.scoring.record import write_record
     from sls_plugin.scoring.score_file import write_outcomes
     from sls_plugin.scoring.timeline import recording_scores, timeline_path, write_timeline
@@ -218,8 +215,8 @@ def _finish(args: argparse.Namespace, journal: "Journal", n_done: Sequence[int],
         timeline_path(output).unlink(missing_ok=True)  # of an earlier run
         numbers = write_outcomes(output, lambda: joined(output, journal, n_done))
     write_record(output, record)
-    for rank in range(len(n_done)):
-        journal_path(output, rank).unlink(missing_ok=True)
+    for path in journals(output):
+        path.unlink(missing_ok=True)
     return numbers
 
 

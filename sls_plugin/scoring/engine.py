@@ -4,6 +4,7 @@ import logging
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -44,6 +45,16 @@ def score_batch(model: nn.Module, source: Tensor, llr: bool = False) -> Tensor:
     model.eval()
     output = model(source)
     return (model.log_likelihood_ratios(output) if llr else model.scores(output)).float()
+
+
+def _loaded(loader: DataLoader) -> Iterator[dict[str, Any]]:
+    """The batches; DataError when a process that decodes has died, most often for want of memory."""
+    try:
+        yield from loader
+    except RuntimeError as error:
+        if not str(error).startswith("DataLoader worker (pid"):
+            raise
+        raise DataError("a process that decodes recordings was killed: give a smaller --num-workers or --batch-size") from None
 
 
 class ScoringEngine:
@@ -94,7 +105,7 @@ class ScoringEngine:
         loader = DataLoader(
             dataset, self.batch_size, collate_fn=dataset.collater, num_workers=self.num_workers, pin_memory=on_gpu
         )
-        for batch in loader:
+        for batch in _loaded(loader):
             if batch["broken"] and not self.skip_broken:
                 _, reason = batch["broken"][0]
                 raise DataError(reason)

@@ -2,6 +2,7 @@
 
 import errno
 import fcntl
+import glob
 import json
 import logging
 import os
@@ -124,6 +125,12 @@ class Journal:
 def journal_path(scores_path: Path, rank: int) -> Path:
     """Where a process of a run, by its rank, notes its outcomes."""
     return Path(f"{scores_path}.partial" + (f".{rank}" if rank else ""))
+
+
+def journals(scores_path: Path) -> list[Path]:
+    """The journals of all processes that are here, an earlier run's with more processes too."""
+    others = scores_path.parent.glob(f"{glob.escape(scores_path.name)}.partial.[0-9]*")
+    return [journal_path(scores_path, 0), *others]
 
 
 def joined(scores_path: Path, own: Journal, n_done: Sequence[int]) -> Iterator[tuple[str, Outcome]]:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from protocols import DataError
 from protocols.atomic import replacing
 
 WindowScore = tuple[float, float, float]  # its start and end in seconds, its score
@@ -25,18 +26,25 @@ def write_timeline(scores_path: str | Path, outcomes: Iterable[tuple[str, Sequen
                 file.writelines(f"{name}\t{start}\t{end}\t{score:.9g}\n" for start, end, score in windows)
 
 
-def merge_timelines(parts: Sequence[Path], scores_path: str | Path) -> None:
-    """The timelines beside the score files of shards, one after the other, beside a score file; none where one is missing."""
+def merge_timelines(parts: Sequence[Path], scores_path: str | Path, order: Iterable[str]) -> None:
+    """The timelines beside the score files of shards in one, trials in the given order; none where a shard has none."""
     timelines = [timeline_path(part) for part in parts]
     if not all(timeline.exists() for timeline in timelines):
         timeline_path(scores_path).unlink(missing_ok=True)  # of an earlier run
         return
+    rows: dict[str, list[str]] = {name: [] for name in order}
+    for timeline in timelines:
+        with open(timeline, encoding="utf-8") as lines:
+            next(lines)
+            for line in lines:
+                name, _, _ = line.partition("\t")
+                if name not in rows:
+                    raise DataError(f"{timeline}: {name!r} has windows, but no score beside it: score this shard again")
+                rows[name].append(line)
     with replacing(timeline_path(scores_path)) as temporary, open(temporary, "w", encoding="utf-8") as file:
         file.write(_HEADER)
-        for timeline in timelines:
-            with open(timeline, encoding="utf-8") as rows:
-                next(rows)
-                file.writelines(rows)
+        for of_trial in rows.values():
+            file.writelines(of_trial)
 
 
 def recording_scores(

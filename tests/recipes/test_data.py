@@ -320,6 +320,15 @@ def test_the_script_lists_every_corpus_from_any_folder(recipe: ModuleType, tmp_p
         assert f"{corpus.licence}; {corpus.page}" in outcome.stdout
 
 
+def test_the_list_may_be_cut_off_by_its_reader(recipe: ModuleType) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, str(RECIPES / "data" / "download.py"), "--list"]
+    outcome = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True)
+    os.close(writer)
+    assert (outcome.returncode, outcome.stderr) == (1, "")
+
+
 # The table
 
 

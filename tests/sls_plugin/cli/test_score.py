@@ -339,6 +339,14 @@ def test_no_second_process_writes_the_output_and_ctrl_c_says_what_is_kept(
     assert_same_run(output, undisturbed)
 
 
+def test_nothing_is_left_of_a_run_with_more_processes(corpus, checkpoint, tmp_path) -> None:
+    output = tmp_path / "scores[1].txt"  # a name that is a pattern too
+    for name in (".partial.1", ".partial.12", ".partial.copy"):
+        Path(f"{output}{name}").write_text("of an earlier run\n")
+    assert main([*score(checkpoint, corpus / "eval.tsv", output), "--skip-broken", "--overwrite"]) == 1
+    assert [path.name for path in sorted(tmp_path.glob("*.partial*"))] == ["scores[1].txt.partial.copy"]
+
+
 def test_a_full_disk_keeps_what_is_scored(corpus, checkpoint, undisturbed, tmp_path, capsys) -> None:
     output = tmp_path / "scores.txt"
     command = [*score(checkpoint, corpus / "eval.tsv", output), "--skip-broken"]

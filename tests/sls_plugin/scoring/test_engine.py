@@ -2,6 +2,7 @@
 
 import logging
 import math
+import multiprocessing
 import subprocess
 import sys
 from pathlib import Path
@@ -73,6 +74,16 @@ def test_a_broken_recording_stops_after_the_batches_before_it(trials: list[Trial
     assert [next(scores)[0] for _ in range(4)] == ["t4", "t5", "t6", "t7"]
     with pytest.raises(DataError, match=r"8\.wav: no such audio file"):
         next(scores)
+
+
+def test_a_killed_decoder_is_told_in_a_line(trials: list[Trial]) -> None:
+    many = [Trial(f"u{number}", trials[0].audio) for number in range(400)]
+    scores = engine(SmallMemory(), num_workers=1).scores(many)
+    next(scores)
+    (decoder,) = multiprocessing.active_children()
+    decoder.kill()
+    with pytest.raises(DataError, match="a process that decodes recordings was killed: give a smaller --num-workers"):
+        list(scores)
 
 
 def test_a_memory_that_is_too_small_gets_fewer_clips(trials: list[Trial], caplog: pytest.LogCaptureFixture) -> None:

@@ -196,6 +196,29 @@ def test_shards_are_merged_with_their_timelines(detector: Path, tmp_path: Path) 
     assert timeline_path(tmp_path / "merged.txt").read_bytes() == timeline_path(tmp_path / "all.txt").read_bytes()
 
 
+def test_merged_timelines_are_in_the_order_of_the_manifest(detector: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    mixed_folder(tmp_path / "whole")
+    recordings = sorted((tmp_path / "whole").iterdir())
+    for number, some in enumerate((recordings[1:], recordings[:1])):
+        listed = tmp_path / f"part{number}.list"
+        listed.write_text("".join(f"{path}\n" for path in some))
+        score(detector, listed, tmp_path / f"part{number}.txt", "--hop", "0.1")
+    parts = [str(tmp_path / f"part{number}.txt") for number in range(2)]
+    for part in parts:  # or they are refused, as runs over other trials
+        Path(f"{part}.run.json").unlink()
+    whole = tmp_path / "whole.list"
+    whole.write_text("".join(f"{path}\n" for path in recordings))
+    score(detector, whole, tmp_path / "all.txt", "--hop", "0.1")
+    merge = ["merge", *parts, "--output", str(tmp_path / "merged.txt"), "--manifest", str(whole)]
+    assert main(merge) == 0
+    merged, expected = (timeline_path(tmp_path / name).read_text().splitlines() for name in ("merged.txt", "all.txt"))
+    assert [row.split("\t")[:3] for row in merged] == [row.split("\t")[:3] for row in expected]
+    with open(timeline_path(parts[1]), "a") as timeline:
+        timeline.write("nobody\t0.0\t1.0\t0.5\n")
+    assert main([*merge, "--overwrite"]) == 1
+    assert "'nobody' has windows, but no score beside it" in capsys.readouterr().err
+
+
 def test_a_run_without_windows_leaves_no_timeline_of_an_earlier_one(detector: Path, tmp_path: Path) -> None:
     write(tmp_path / "a.wav", noise(10_000))
     score(detector, tmp_path / "a.wav", tmp_path / "a.txt", "--hop", "0.1")

@@ -24,6 +24,8 @@ case $out in /*) ;; *) out=$PWD/$out ;; esac
 [ ! -e "$out" ] || [ -e "$out/.demo" ] || fail "$out: exists and holds no earlier demo: choose another OUT"
 cd "$root"
 source recipes/environment.sh
+# So small a network is not quicker on two cores than on one, and on a busy machine it would wait for the second.
+export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 started=$SECONDS
 data=$out/data
 rm -rf "$out"

@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -96,9 +97,11 @@ def run(args: argparse.Namespace) -> int:
     group = ProcessGroup()
     trials = read_inputs(args.inputs)
     require_writable(args.output, (trial.id for trial in trials))
-    args.device = usable_device(args.device)  # slow to import: the problems above are told first
+    with ThreadPoolExecutor(1) as reader:  # both take a second, and the problems above are told first
+        checkpoint_sha256 = reader.submit(_sha256, Path(args.checkpoint))
+        args.device = usable_device(args.device)
 
-    record = _record(args, trials)
+    record = _record(args, trials, checkpoint_sha256.result())
     trials = shard(trials, *args.shard, args.batch_size)
     own = shard(trials, group.rank, group.size, args.batch_size)
     part = journal_path(args.output, group.rank)
@@ -126,18 +129,22 @@ def _in_windows(args: argparse.Namespace) -> bool:
     return bool(args.windows or args.hop)
 
 
-def _record(args: argparse.Namespace, trials: Sequence[Trial]) -> "Record":
-    """All that the scores depend on."""
+def _sha256(checkpoint: Path) -> str:
     from fairseq_ckpt.fingerprint import file_sha256
-    from sls_plugin.scoring.record import trials_sha256
 
-    checkpoint = Path(args.checkpoint)
     if checkpoint.is_dir():
         from fairseq_ckpt.reading import checkpoint_file  # it needs packages of fairseq, and an exported detector does not
 
         checkpoint = checkpoint_file(checkpoint)
+    return file_sha256(checkpoint)
+
+
+def _record(args: argparse.Namespace, trials: Sequence[Trial], checkpoint_sha256: str) -> "Record":
+    """All that the scores depend on."""
+    from sls_plugin.scoring.record import trials_sha256
+
     return {
-        "checkpoint": file_sha256(checkpoint),
+        "checkpoint": checkpoint_sha256,
         "trials": trials_sha256(trials),
         "n_trials": len(trials),
         "shard": list(args.shard),

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sls_plugin.scoring.record import Record
 
 HELP = "score recordings with a trained detector"
+MANY_TRIALS = 64  # from here on it pays to make a model ready for long
 DTYPES = ("float32", "bfloat16", "float16")
 
 EPILOG = """\
@@ -113,7 +114,7 @@ def run(args: argparse.Namespace) -> int:
             require_same(record, read_record(args.output), args.output)
             print(f"nothing left to do: {args.output}")
             return int(errors_path(args.output).exists())
-        _score(args, own, journal, show=group.rank == 0)
+        _score(args, own, journal, record["n_trials"], show=group.rank == 0)
         n_done = group.gather(journal.n_done)
         if group.rank:
             return 0
@@ -158,8 +159,11 @@ def _record(args: argparse.Namespace, trials: Sequence[Trial], checkpoint_sha256
     }
 
 
-def _score(args: argparse.Namespace, trials: Sequence[Trial], journal: "Journal", show: bool) -> None:
-    """Score the trials that the journal does not have yet; what stops this says how many it has by then."""
+def _score(args: argparse.Namespace, trials: Sequence[Trial], journal: "Journal", n_trials: int, show: bool) -> None:
+    """Score the trials that the journal does not have yet; what stops this says how many it has by then.
+
+    `n_trials` are those of the whole run, all shards and processes together, whose scores must not depend on the parts.
+    """
     import torch
     from tqdm import tqdm
 
@@ -177,6 +181,7 @@ def _score(args: argparse.Namespace, trials: Sequence[Trial], journal: "Journal"
         num_workers=args.num_workers,
         llr=args.llr,
         skip_broken=args.skip_broken,
+        for_long=_in_windows(args) or n_trials >= MANY_TRIALS,
     )
     progress = tqdm(total=len(trials), initial=journal.n_done, unit="clip", disable=not (show and sys.stderr.isatty()))
     with progress:

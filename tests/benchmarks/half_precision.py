@@ -25,7 +25,8 @@ def main() -> None:
     scores = {}
     for dtype in (torch.float32, torch.bfloat16):
         model, segment = load_detector(args.checkpoint)
-        engine = ScoringEngine(model, segment, device=args.device, dtype=dtype, batch_size=8, num_workers=0)
+        settings = {"device": args.device, "dtype": dtype, "batch_size": 8, "num_workers": 0, "for_long": True}
+        engine = ScoringEngine(model, segment, **settings)
         scores[dtype] = np.array([score for _, score in engine.scores(trials)])
         eer, _ = equal_error_rate(scores[dtype][bonafide], scores[dtype][~bonafide])
         print(f"{dtype}: EER {100 * eer:.3f} %, scores from {scores[dtype].min():.4g} to {scores[dtype].max():.4g}", flush=True)

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from detectors import write_detector
 from torch import Tensor, nn
 
 from protocols import DataError, Trial
 from sls_plugin.data.clip_dataset import Segment
-from sls_plugin.scoring.engine import ScoringEngine
+from sls_plugin.scoring.engine import ScoringEngine, load_detector
 
 N_SAMPLES = 50
 BROKEN = (3, 8, 9, 10, 11)  # of batches of four, one in the first and all of the third
@@ -74,6 +75,26 @@ def test_a_broken_recording_stops_after_the_batches_before_it(trials: list[Trial
     assert [next(scores)[0] for _ in range(4)] == ["t4", "t5", "t6", "t7"]
     with pytest.raises(DataError, match=r"8\.wav: no such audio file"):
         next(scores)
+
+
+def test_weights_are_packed_for_a_long_run_alone() -> None:
+    class Packable(SmallMemory):
+        packed = 0
+
+        def pack_weights(self) -> None:
+            self.packed += 1
+
+    assert [engine(Packable(), for_long=for_long).model.packed for for_long in (False, True)] == [0, 1]
+
+
+def test_a_detector_is_loaded_without_drawing_weights(tmp_path: Path, tiny_checkpoint: Path) -> None:
+    expected = write_detector(tmp_path / "sls.pt", "sls_xlsr_300m", 4_320, "--w2v-path", str(tiny_checkpoint))
+    torch.manual_seed(3)
+    before = torch.get_rng_state()
+    model, _ = load_detector(tmp_path / "sls.pt")
+    assert torch.equal(torch.get_rng_state(), before)
+    for name, tensor in expected.state_dict().items():
+        assert torch.equal(model.state_dict()[name], tensor), name
 
 
 def test_a_killed_decoder_is_told_in_a_line(trials: list[Trial]) -> None:

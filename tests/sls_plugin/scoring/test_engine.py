@@ -178,6 +178,6 @@ def test_memory_does_not_grow_with_what_is_scored(trials: list[Trial], tmp_path:
     command = [sys.executable, "-c", MEMORY, trials[0].audio, str(tmp_path / "partial")]
     root = Path(__file__).parents[3]
     outcome = subprocess.run(
-        command, capture_output=True, text=True, check=True, env={"PYTHONPATH": f"{root}:{Path(__file__).parent}"}
+        command, capture_output=True, text=True, check=True, env={"PYTHONPATH": f"{root}:{root}/tests:{Path(__file__).parent}"}
     )
     assert int(outcome.stdout) * 1024 < 50 * 7_000

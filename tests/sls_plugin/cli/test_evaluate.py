@@ -152,7 +152,8 @@ def organisers(shared, tmp_path_factory):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(gzip.decompress((source / packed).read_bytes()))
     with tarfile.open(source / "keys21/keysB.tar.gz") as package:
-        package.extractall(folder, filter="data")
+        package.extraction_filter = getattr(tarfile, "data_filter", None)  # Python 3.11.3 and older have none
+        package.extractall(folder)
     return folder
 
 

@@ -39,9 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         commands[args.command].error(str(error))
     except (DataError, CheckpointError) as error:
         problem = str(error)
-    except BrokenPipeError:  # the reader of a pipe, such as `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+    except BrokenPipeError:
+        return leave_closed_pipe()
     except OSError as error:
         if error.filename is None and error.errno != errno.ENOSPC:
             raise
@@ -50,6 +49,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(": ".join(filter(None, (f"sls {args.command}: interrupted", str(interrupt)))), file=sys.stderr)
         return 130
     print(f"sls {args.command}: error: {problem}", file=sys.stderr)
+    return 1
+
+
+def leave_closed_pipe() -> int:
+    """The exit status once the reader of a pipe, such as `head`, has seen enough; what is still to be printed leads nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 1
 
 

@@ -3,7 +3,6 @@
 import argparse
 import gzip
 import http.client
-import os
 import shlex
 import shutil
 import sys
@@ -20,6 +19,7 @@ from fairseq_ckpt.errors import CheckpointError
 from fairseq_ckpt.published import Published
 from protocols import DataError
 from protocols.recordings import shortened
+from sls_plugin.__main__ import leave_closed_pipe
 from sls_plugin.__main__ import main as sls
 
 ARCHIVES = (".zip", ".tar", ".tar.gz")
@@ -38,7 +38,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--list", action="store_true", help="print what there is, and nothing else")
     args = parser.parse_intermixed_args(argv)
     if args.list:
-        return show(table())
+        try:
+            print(table(), flush=True)
+        except BrokenPipeError:
+            return leave_closed_pipe()
+        return 0
     if not (args.corpus and args.dest):
         parser.error("give a CORPUS and --dest, or --list")
     corpus = CORPORA[args.corpus]
@@ -57,16 +61,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
     print(f"download.sh: error: {problem}", file=sys.stderr)
     return 1
-
-
-def show(text: str) -> int:
-    """Print a text; the reader of a pipe, such as `head`, may have seen enough before its end."""
-    try:
-        print(text, flush=True)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    return 0
 
 
 def table() -> str:

@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 from torch.utils.data import DataLoader
 
 from protocols import DataError, Trial
@@ -18,16 +17,6 @@ from sls_plugin.modules.packed_weights import pack_weights
 from .exported import SUFFIX, load_exported
 
 logger = logging.getLogger(__name__)
-
-
-class WithoutRandomBeginnings(TorchFunctionMode):
-    """In it a model is built without drawing random weights, which a checkpoint's replace: seconds for XLS-R 300M."""
-
-    def __torch_function__(self, function: Any, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None) -> Any:
-        kwargs = kwargs or {}
-        if getattr(function, "__module__", None) == "torch.nn.init" or function in (Tensor.uniform_, Tensor.normal_):
-            return args[0] if args else kwargs["tensor"]
-        return function(*args, **kwargs)
 
 
 def load_detector(path: str | Path) -> tuple[nn.Module, Segment]:
@@ -46,8 +35,7 @@ def load_detector(path: str | Path) -> tuple[nn.Module, Segment]:
     checkpoint = read_detector(path)
     config = OmegaConf.create(checkpoint["cfg"])
     detector = {"cfg": config, "model": checkpoint["model"]}
-    with WithoutRandomBeginnings():
-        (model,), _, _ = checkpoint_utils.load_model_ensemble_and_task([str(path)], state=detector)
+    (model,), _, _ = checkpoint_utils.load_model_ensemble_and_task([str(path)], state=detector)
     return model, Segment(config.task.max_samples, "start", str(config.task.padding))
 
 

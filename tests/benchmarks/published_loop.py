@@ -7,7 +7,7 @@
 The published loop runs its backbone twice per batch, keeps gradients while it scores, and decodes in the main process. A
 plain loop stands beside it: fairseq's network once, without gradients when it scores. All take the same clips of noise and
 random weights, turn about, each in a process of its own; the medians are seconds on the clock and of computing, which other
-programs disturb less.
+programs disturb less. Three sides that train need more than 24 GiB: `--sides published plugin`, then `--sides plain plugin`.
 """
 
 import argparse
@@ -118,11 +118,10 @@ def run_side(side: str, args: argparse.Namespace, folder: Path, parent: Connecti
 
 
 def start(side: str, args: argparse.Namespace, folder: Path) -> Connection:
-    if side != "plugin":  # which asks for large pages as it is imported, and is imported here
-        os.environ["THP_MEM_ALLOC_ENABLE"] = "0"
+    # The plugin asks for large pages as it is imported, and it is imported here and for every side.
+    os.environ["THP_MEM_ALLOC_ENABLE"] = str(int(side == "plugin"))
     ours, theirs = multiprocessing.Pipe()
     multiprocessing.get_context("spawn").Process(target=run_side, args=(side, args, folder, theirs), daemon=True).start()
-    os.environ["THP_MEM_ALLOC_ENABLE"] = "1"
     return ours
 
 

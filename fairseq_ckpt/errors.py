@@ -2,9 +2,11 @@
 
 import textwrap
 
+from protocols.errors import UserError
 
-class CheckpointError(ValueError):
-    """A problem with a checkpoint, told in one line: the file, what is wrong, the remedy."""
+
+class CheckpointError(UserError):
+    """A problem with a checkpoint."""
 
 
 def first_misfit(error: RuntimeError) -> str:

@@ -11,9 +11,8 @@ from pathlib import Path
 
 from training_log import Record, best_epochs, is_finished, read_log, validations
 
-from fairseq_ckpt import CheckpointError
 from fairseq_ckpt.averaging import average
-from protocols import DataError
+from protocols import DataError, UserError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -22,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         epochs = chosen_epochs(args)
         average([args.run / "checkpoints" / f"checkpoint{epoch}.pt" for epoch in epochs], args.out)
-    except (DataError, CheckpointError) as error:
+    except UserError as error:
         print(f"averaging.py: error: {error}", file=sys.stderr)
         return 1
     print(f"{args.out}: the mean of epochs {', '.join(map(str, epochs))}")

@@ -10,7 +10,7 @@ import numpy as np
 
 from protocols import read_manifest
 from sls_plugin.metrics.det import equal_error_rate
-from sls_plugin.scoring.score_file import read_scores
+from sls_plugin.scores.score_file import read_scores
 
 
 def main(data: Path, score_file: Path) -> None:

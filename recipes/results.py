@@ -22,7 +22,7 @@ from omegaconf import DictConfig, OmegaConf
 from provenance import provenance
 from training_log import is_finished, read_log, validations
 
-from protocols import DataError, read_manifest
+from protocols import DataError, UserError, read_manifest
 from protocols.atomic import replacing
 
 Rows = list[tuple[str, ...]]
@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         rows = score_rows(runs)
         text = f"# {args.title}\n\n" + "\n".join(chain.from_iterable(sections(runs, rows)))
-    except DataError as error:
+    except UserError as error:
         print(f"results.py: error: {error}", file=sys.stderr)
         return 1
     with replacing(args.dest / "RESULTS.md") as temporary:

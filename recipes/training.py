@@ -24,9 +24,9 @@ from provenance import ROOT, provenance
 from training_log import add_record, best_epochs, is_finished, parsed, progress, read_log
 
 from fairseq_ckpt.fingerprint import file_sha256
-from protocols import DataError, read_manifest
+from protocols import DataError, SettingError, UserError, read_manifest
 from protocols.atomic import replacing
-from sls_plugin.scoring.record import Record, require_same
+from sls_plugin.scores.run_metadata import Record, require_same
 
 PRECISIONS = {"fp32": {}, "bf16": {"bf16": True}, "fp16": {"fp16": True, "fp16_no_flatten_grads": True}}
 # Where things lie and how often they are told: a run may go on with others.
@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     try:
         train(args)
-    except DataError as error:
+    except UserError as error:
         print(f"training.py: error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -189,7 +189,7 @@ def gpu_settings(n_gpus: int, n_nodes: int) -> list[str]:
     if n_nodes == 1:
         return []
     if "SLURM_JOB_ID" not in os.environ:
-        raise DataError("--nodes needs Slurm, or settings after `--` that tell each node its place (distributed_training.*)")
+        raise SettingError("--nodes needs Slurm, or settings after `--` that tell each node its place (distributed_training.*)")
     return [f"{DISTRIBUTED}distributed_port={20_000 + int(os.environ['SLURM_JOB_ID']) % 20_000}"]
 
 

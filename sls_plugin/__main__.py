@@ -6,8 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from fairseq_ckpt.errors import CheckpointError
-from protocols import DataError
+from protocols import UserError
 from sls_plugin.cli import calibrate, evaluate, explain, export, merge, models, prepare, report, score
 
 COMMANDS = {
@@ -37,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return status
     except argparse.ArgumentError as error:  # arguments that are only wrong together
         commands[args.command].error(str(error))
-    except (DataError, CheckpointError) as error:
+    except UserError as error:
         problem = str(error)
     except BrokenPipeError:
         return leave_closed_pipe()

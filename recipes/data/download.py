@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from fairseq_ckpt.errors import CheckpointError
 from fairseq_ckpt.published import Published
-from protocols import DataError
+from protocols import DataError, UserError
 from protocols.recordings import shortened
 from sls_plugin.__main__ import leave_closed_pipe
 from sls_plugin.__main__ import main as sls
@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(f"{args.corpus} has no part {min(unknown)}: choose from {', '.join(corpus.parts)}")
     try:
         return download(args.corpus, args.parts, args.dest.absolute())
-    except (CheckpointError, DataError) as error:
+    except UserError as error:
         problem = str(error)
     except OSError as error:
         if error.filename is None and error.strerror is None:

@@ -52,10 +52,10 @@ def run(args: argparse.Namespace) -> int:
     require_free(args.output, args.overwrite)
     import numpy as np
 
+    from sls_plugin.evaluation.scored_trials import read_scored_trials
     from sls_plugin.metrics.calibration import fit_calibration
     from sls_plugin.metrics.dcf import cllr
-    from sls_plugin.report.scored_trials import read_scored_trials
-    from sls_plugin.scoring.score_file import read_scores, write_scores
+    from sls_plugin.scores.score_file import read_scores, write_scores
 
     keys = read_keys(args.corpus, args.keys, args.phase)
     systems = [read_scored_trials(path, keys) for path in args.scores]

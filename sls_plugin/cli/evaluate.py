@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the figures as text and write them to the JSON file."""
-    from sls_plugin.report.evaluation import Bootstrap, evaluate
+    from sls_plugin.evaluation.evaluation import Bootstrap, evaluate
     from sls_plugin.report.figures import figures
     from sls_plugin.report.text import evaluation_text
 

@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the mean weights as a table with bars."""
-    from sls_plugin.scoring.inputs import read_inputs
+    from sls_plugin.inference.inputs import read_inputs
 
     refuse_inputs(args.output, map(Path, (args.checkpoint, *args.inputs)))
     trials = read_inputs(args.inputs)
@@ -39,8 +39,8 @@ def run(args: argparse.Namespace) -> int:
     import torch  # slow to import: the problems above are told first
 
     from protocols.atomic import replacing
-    from sls_plugin.scoring.engine import ScoringEngine, load_detector
-    from sls_plugin.scoring.layer_weights import mean_layer_weights
+    from sls_plugin.inference.engine import ScoringEngine, load_detector
+    from sls_plugin.inference.layer_weights import mean_layer_weights
 
     device = usable_device(args.device)
     model, segment = load_detector(args.checkpoint)

@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
     refuse_inputs(args.output, [Path(args.checkpoint)])
     require_free(args.output, args.overwrite)
 
-    from sls_plugin.scoring.export import export_detector  # slow to import
+    from sls_plugin.inference.export import export_detector  # slow to import
 
     difference = export_detector(args.checkpoint, args.output)
     print(f"{args.output}: outputs within {difference:.1e} of the checkpoint's")

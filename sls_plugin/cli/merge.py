@@ -33,11 +33,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Join, check and write."""
-    from sls_plugin.scoring.inputs import read_inputs
-    from sls_plugin.scoring.merging import in_order, merge_outcomes
-    from sls_plugin.scoring.record import write_record
-    from sls_plugin.scoring.score_file import write_outcomes
-    from sls_plugin.scoring.timeline import merge_timelines
+    from sls_plugin.inference.inputs import read_inputs
+    from sls_plugin.scores.merge import in_order, merge_outcomes
+    from sls_plugin.scores.run_metadata import write_record
+    from sls_plugin.scores.score_file import write_outcomes
+    from sls_plugin.scores.timeline import merge_timelines
 
     refuse_inputs(args.output, (*args.scores, *map(Path, args.manifest or ())))
     require_free(args.output, args.overwrite)

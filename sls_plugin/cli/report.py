@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     """Write the report and print where it is."""
     _check(args)
     try:
-        from sls_plugin.report.evaluation import Bootstrap
+        from sls_plugin.evaluation.evaluation import Bootstrap
         from sls_plugin.report.page import build_report
     except ModuleNotFoundError as error:
         if error.name not in ("matplotlib", "jinja2"):

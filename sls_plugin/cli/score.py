@@ -15,9 +15,9 @@ from protocols.recordings import SAMPLE_RATE
 from .arguments import add_recordings, duration, refuse_inputs, require_free, shard_of, usable_device
 
 if TYPE_CHECKING:
-    from sls_plugin.scoring.engine import ScoringEngine
-    from sls_plugin.scoring.journal import Journal, Outcome
-    from sls_plugin.scoring.record import Record
+    from sls_plugin.inference.engine import ScoringEngine
+    from sls_plugin.scores.journal import Journal, Outcome
+    from sls_plugin.scores.run_metadata import Record
 
 HELP = "score recordings with a trained detector"
 MANY_TRIALS = 64  # from here on it pays to make a model ready for long
@@ -83,11 +83,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Score every trial of the inputs, in their order; under torchrun, each process its share."""
-    from sls_plugin.scoring.inputs import read_inputs
-    from sls_plugin.scoring.journal import Journal, journal_path
-    from sls_plugin.scoring.record import read_record, require_same
-    from sls_plugin.scoring.score_file import errors_path, require_writable
-    from sls_plugin.scoring.shards import ProcessGroup, shard
+    from sls_plugin.inference.inputs import read_inputs
+    from sls_plugin.inference.shards import ProcessGroup, shard
+    from sls_plugin.scores.journal import Journal, journal_path
+    from sls_plugin.scores.run_metadata import read_record, require_same
+    from sls_plugin.scores.score_file import errors_path, require_writable
 
     if args.windows_score != "mean" and not _in_windows(args):
         raise argparse.ArgumentError(None, f"--windows-score {args.windows_score} is about windows: give --windows or --hop")
@@ -142,7 +142,7 @@ def _sha256(checkpoint: Path) -> str:
 
 def _record(args: argparse.Namespace, trials: Sequence[Trial], checkpoint_sha256: str) -> "Record":
     """All that the scores depend on."""
-    from sls_plugin.scoring.record import trials_sha256
+    from sls_plugin.scores.run_metadata import trials_sha256
 
     return {
         "checkpoint": checkpoint_sha256,
@@ -167,7 +167,7 @@ def _score(args: argparse.Namespace, trials: Sequence[Trial], journal: "Journal"
     import torch
     from tqdm import tqdm
 
-    from sls_plugin.scoring.engine import ScoringEngine, load_detector
+    from sls_plugin.inference.engine import ScoringEngine, load_detector
 
     model, segment = load_detector(args.checkpoint)
     if args.windows:
@@ -202,7 +202,7 @@ def _outcomes(args: argparse.Namespace, engine: "ScoringEngine", trials: Sequenc
     """Ids of trials, and their scores, those of their windows, or why there are none."""
     if not _in_windows(args):
         return engine.scores(trials)
-    from sls_plugin.scoring.windows import score_windows
+    from sls_plugin.inference.windows import score_windows
 
     length = engine.segment.n_samples
     hop = args.hop or (length + 1) // 2
@@ -214,10 +214,10 @@ def _outcomes(args: argparse.Namespace, engine: "ScoringEngine", trials: Sequenc
 
 def _finish(args: argparse.Namespace, journal: "Journal", n_done: Sequence[int], record: "Record") -> tuple[int, int]:
     """Join the parts of all processes into the output, and remove them; returns the numbers of scores and of broken trials."""
-    from sls_plugin.scoring.journal import joined, journals
-    from sls_plugin.scoring.record import write_record
-    from sls_plugin.scoring.score_file import write_outcomes
-    from sls_plugin.scoring.timeline import recording_scores, timeline_path, write_timeline
+    from sls_plugin.scores.journal import joined, journals
+    from sls_plugin.scores.run_metadata import write_record
+    from sls_plugin.scores.score_file import write_outcomes
+    from sls_plugin.scores.timeline import recording_scores, timeline_path, write_timeline
 
     output = args.output
     if _in_windows(args):
@@ -234,8 +234,8 @@ def _finish(args: argparse.Namespace, journal: "Journal", n_done: Sequence[int],
 
 def tell_written(output: Path, n_scores: int, n_broken: int) -> int:
     """Say what was written; returns the exit status, 1 where broken recordings have no score."""
-    from sls_plugin.scoring.score_file import errors_path
-    from sls_plugin.scoring.timeline import timeline_path
+    from sls_plugin.scores.score_file import errors_path
+    from sls_plugin.scores.timeline import timeline_path
 
     written = f"{n_scores:,} scores: {output}"
     if timeline_path(output).exists():

@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from protocols import DataError
+from protocols import SettingError
 from sls_plugin.models.prosody_encoder import N_FEATURES
 from sls_plugin.models.xlsr import XLSR, XLSRConfig
 from sls_plugin.modules.gradient_reversal import reverse_gradient
@@ -73,11 +73,11 @@ class ProsodyAdversarial(FairseqCriterion):
     def __init__(self, task: Any, cfg: ProsodyAdversarialConfig, teacher: ContentTeacher | None) -> None:
         super().__init__(task)
         if not (math.isfinite(cfg.adversarial_lambda) and cfg.adversarial_lambda >= 0):
-            raise DataError(f"--adversarial-lambda {cfg.adversarial_lambda}: give a number from 0 on")
+            raise SettingError(f"--adversarial-lambda {cfg.adversarial_lambda}: give a number from 0 on")
         if cfg.adversarial_warmup_updates < 0:
-            raise DataError(f"--adversarial-warmup-updates {cfg.adversarial_warmup_updates}: give a number from 0 on")
+            raise SettingError(f"--adversarial-warmup-updates {cfg.adversarial_warmup_updates}: give a number from 0 on")
         if cfg.discriminator_lr_scale <= 0:
-            raise DataError(f"--discriminator-lr-scale {cfg.discriminator_lr_scale}: give a factor above 0")
+            raise SettingError(f"--discriminator-lr-scale {cfg.discriminator_lr_scale}: give a factor above 0")
         self.cfg = cfg
         self.teacher = teacher
         if teacher is not None:
@@ -91,9 +91,9 @@ class ProsodyAdversarial(FairseqCriterion):
     @classmethod
     def build_criterion(cls, cfg: DictConfig, task: Any) -> "ProsodyAdversarial":
         if task.model_name != "prosody_encoder":
-            raise DataError(f"--criterion prosody_adversarial: trains --arch prosody_encoder only, not {task.model_name}")
+            raise SettingError(f"--criterion prosody_adversarial: trains --arch prosody_encoder only, not {task.model_name}")
         if not cfg.teacher_path:
-            raise DataError("--teacher-path is missing: name a pre-trained wav2vec 2.0 checkpoint, such as wav2vec_small.pt")
+            raise SettingError("--teacher-path is missing: name a pre-trained wav2vec 2.0 checkpoint, such as wav2vec_small.pt")
         return cls(task, cfg, ContentTeacher(cfg.teacher_path) if cfg.teacher_path != NOT_KEPT else None)
 
     def load_state_dict(self, state_dict: dict[str, Any], strict: bool = True) -> None:

@@ -11,7 +11,7 @@ from fairseq.logging import metrics
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from protocols import DataError
+from protocols import SettingError
 
 
 @dataclass
@@ -36,7 +36,7 @@ class WeightedCrossEntropy(FairseqCriterion):
         except ValueError:
             weights = []
         if len(weights) != 2 or not all(map(math.isfinite, weights)) or min(weights) < 0 or max(weights) == 0:
-            raise DataError(f"--class-weights {class_weights}: give two numbers, SPOOF,BONAFIDE, or 'balanced'")
+            raise SettingError(f"--class-weights {class_weights}: give two numbers, SPOOF,BONAFIDE, or 'balanced'")
         self.class_weights = weights
 
     def forward(self, model: nn.Module, sample: dict[str, Any], reduce: bool = True) -> tuple[Tensor, Tensor, dict]:

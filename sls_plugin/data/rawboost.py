@@ -10,7 +10,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from scipy.fft import irfft, rfft
 from scipy.signal import freqz
 
-from protocols import DataError
+from protocols import SettingError
 
 from .audio import SAMPLE_RATE
 
@@ -56,13 +56,13 @@ class RawBoost:
         lnl, isd, ssi = self._convolutive, self._impulsive, self._stationary
         chains = [(), (lnl,), (isd,), (ssi,), (lnl, isd, ssi), (lnl, isd), (lnl, ssi), (isd, ssi), (self._parallel,)]
         if not 0 <= cfg.rawboost_algorithm < len(chains):
-            raise DataError(f"--rawboost-algorithm {cfg.rawboost_algorithm}: RawBoost has algorithms 0 to 8")
+            raise SettingError(f"--rawboost-algorithm {cfg.rawboost_algorithm}: RawBoost has algorithms 0 to 8")
         for end in ("min", "max"):
             centre, width = getattr(cfg, f"rawboost_{end}_frequency"), getattr(cfg, f"rawboost_{end}_bandwidth")
             if not 0 <= centre <= NYQUIST:
-                raise DataError(f"--rawboost-{end}-frequency {centre}: a notch lies between 0 and {NYQUIST:,.0f} Hz")
+                raise SettingError(f"--rawboost-{end}-frequency {centre}: a notch lies between 0 and {NYQUIST:,.0f} Hz")
             if width <= 0:
-                raise DataError(f"--rawboost-{end}-bandwidth {width}: a notch is wider than 0 Hz")
+                raise SettingError(f"--rawboost-{end}-bandwidth {width}: a notch is wider than 0 Hz")
         self.cfg = cfg
         self.chain = chains[cfg.rawboost_algorithm]
 

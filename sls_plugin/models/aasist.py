@@ -9,7 +9,7 @@ from fairseq.models import register_model, register_model_architecture
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from protocols import DataError
+from protocols import SettingError
 from sls_plugin.modules.residual_block import residual_encoder
 from sls_plugin.modules.sinc_convolution import SincConvolution
 from sls_plugin.modules.spectro_temporal_graphs import SpectroTemporalGraphs
@@ -58,10 +58,10 @@ class AASIST(SpectroTemporalGraphs):
 
 def _require_sizes(cfg: AASISTConfig) -> None:
     if cfg.encoder_channels < 1:
-        raise DataError(f"--encoder-channels {cfg.encoder_channels}: give a number from 1 on")
+        raise SettingError(f"--encoder-channels {cfg.encoder_channels}: give a number from 1 on")
     for name in ("spectral_pool_ratio", "temporal_pool_ratio", "joint_pool_ratio"):
         if not 0 < cfg[name] <= 1:
-            raise DataError(f"--{name.replace('_', '-')} {cfg[name]}: give a share above 0, up to 1")
+            raise SettingError(f"--{name.replace('_', '-')} {cfg[name]}: give a share above 0, up to 1")
 
 
 @register_model_architecture("aasist", "aasist_l")

@@ -10,7 +10,7 @@ from omegaconf import II
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from protocols import DataError
+from protocols import DataError, SettingError
 from sls_plugin.modules.detector import Detector
 from sls_plugin.modules.selective_scan import at_least_float32
 from sls_plugin.modules.time_pooling import TimePooling
@@ -64,7 +64,7 @@ class SLS(Detector):
             pooled_frames = self.ssl_model.n_frames(cfg.max_samples) // POOL
             if pooled_frames < 1:
                 fewest = self.ssl_model.n_samples(POOL)
-                raise DataError(f"--max-samples {cfg.max_samples}: SLS needs at least {POOL} frames, {fewest:,} samples")
+                raise SettingError(f"--max-samples {cfg.max_samples}: SLS needs at least {POOL} frames, {fewest:,} samples")
             self.pooled_frames = pooled_frames
             self.time_pooling, n_pooled = None, pooled_frames * (n_features // POOL)
         else:
@@ -76,7 +76,7 @@ class SLS(Detector):
             self.fc0 = nn.Linear(n_features, 1)
         elif self.layer_fusion == "softmax":
             if self.ssl_model.model.encoder.layerdrop > 0:
-                raise DataError("--layer-fusion softmax weighs every layer: set --encoder-layerdrop 0")
+                raise SettingError("--layer-fusion softmax weighs every layer: set --encoder-layerdrop 0")
             self.hidden_state_weights = nn.Parameter(torch.zeros(len(self.ssl_model.layers) + 1))
         self.fc1 = nn.Linear(n_pooled, n_features)
         self.fc3 = nn.Linear(n_features, 2)
@@ -89,7 +89,7 @@ class SLS(Detector):
         if not (cfg.sync_batch_norm and to_train):
             return model
         if not torch.cuda.is_available():
-            raise DataError("--sync-batch-norm works on CUDA only: leave it out on the CPU")
+            raise SettingError("--sync-batch-norm works on CUDA only: leave it out on the CPU")
         return nn.SyncBatchNorm.convert_sync_batchnorm(model)
 
     def forward(self, source: Tensor, with_layer_weights: bool = False) -> Tensor | tuple[Tensor, Tensor]:
@@ -149,7 +149,7 @@ class SLS(Detector):
             fused = weight * state if fused is None else torch.addcmul(fused, weight, state)  # T x B x C
             weights.append(weight.squeeze(1))
         if fused is None:
-            raise DataError("--encoder-layerdrop skipped every layer of a batch: lower it")
+            raise SettingError("--encoder-layerdrop skipped every layer of a batch: lower it")
         return fused.to(state.dtype).transpose(0, 1), torch.stack(weights)
 
     def require_samples(self, n_samples: int) -> None:

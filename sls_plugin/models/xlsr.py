@@ -18,7 +18,7 @@ from torch.utils.checkpoint import checkpoint
 from fairseq_ckpt import CheckpointError
 from fairseq_ckpt.backbone import build_backbone
 from fairseq_ckpt.xlsr import read_xlsr
-from protocols import DataError
+from protocols import SettingError
 from sls_plugin.modules.frame_convolutions import FrameConvolutions
 from sls_plugin.modules.packed_weights import PackedLinear, PackedSelfAttention
 
@@ -128,9 +128,9 @@ class XLSR(nn.Module):
                 part.requires_grad_(False)
         n_layers = len(self.layers)
         if not 0 <= self.cfg.freeze_below_layer <= n_layers:
-            raise DataError(f"--freeze-below-layer {self.cfg.freeze_below_layer}: the backbone has {n_layers} layers")
+            raise SettingError(f"--freeze-below-layer {self.cfg.freeze_below_layer}: the backbone has {n_layers} layers")
         if self.cfg.freeze_backbone_updates < 0:
-            raise DataError(f"--freeze-backbone-updates {self.cfg.freeze_backbone_updates}: give a number from 0 on")
+            raise SettingError(f"--freeze-backbone-updates {self.cfg.freeze_backbone_updates}: give a number from 0 on")
         model, encoder = self.model, self.model.encoder
         if self.cfg.freeze_backbone:
             self.frozen = [model]
@@ -263,7 +263,7 @@ class XLSR(nn.Module):
 def scale_head_learning_rate(detector: nn.Module, scale: float) -> None:
     """Give all of a detector but its backbone a learning rate of its own, as a multiple of --lr."""
     if scale <= 0:
-        raise DataError(f"--head-lr-scale {scale}: give a factor above 0")
+        raise SettingError(f"--head-lr-scale {scale}: give a factor above 0")
     if scale != 1.0:
         for name, parameter in detector.named_parameters():
             if not name.startswith("ssl_model."):

@@ -7,7 +7,7 @@ from fairseq.models import register_model, register_model_architecture
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from protocols import DataError
+from protocols import SettingError
 from sls_plugin.modules.detector import Detector
 from sls_plugin.modules.mamba import MambaLayer
 from sls_plugin.modules.selective_scan import at_least_float32
@@ -37,9 +37,9 @@ class XLSRMamba(Detector):
         super().__init__()
         self.cfg = cfg
         if cfg.mamba_layers < 4 or cfg.mamba_layers % 2:
-            raise DataError(f"--mamba-layers {cfg.mamba_layers}: give an even number, 4 or more")
+            raise SettingError(f"--mamba-layers {cfg.mamba_layers}: give an even number, 4 or more")
         if cfg.mamba_features < 1:
-            raise DataError(f"--mamba-features {cfg.mamba_features}: give a number from 1 on")
+            raise SettingError(f"--mamba-features {cfg.mamba_features}: give a number from 1 on")
         self.ssl_model = XLSR(cfg)
         self.fewest_samples = self.ssl_model.n_samples(1)
         self.LL = nn.Linear(self.ssl_model.n_features, cfg.mamba_features)

@@ -7,7 +7,7 @@ from fairseq.optim import FairseqOptimizer
 from fairseq.optim.lr_scheduler import FairseqLRScheduler, register_lr_scheduler
 from omegaconf import II
 
-from protocols import DataError
+from protocols import SettingError
 
 
 @dataclass
@@ -29,19 +29,19 @@ class TwoStage(FairseqLRScheduler):
         super().__init__(cfg, optimizer)
         self.n_first = max(group.get("frozen_updates", 0) for group in optimizer.param_groups)
         if self.n_first == 0:
-            raise DataError(
+            raise SettingError(
                 "--lr-scheduler two_stage: no backbone is frozen at first: give --freeze-backbone-updates, with an XLS-R model "
                 "and --optimizer l2_adam"
             )
         if self.n_first >= cfg.max_update:
-            raise DataError(
+            raise SettingError(
                 f"--lr-scheduler two_stage: the first stage lasts --freeze-backbone-updates ({self.n_first}) updates, the second "
                 f"until --max-update ({cfg.max_update}): give a larger one"
             )
         if len(cfg.lr) != 2:
-            raise DataError("--lr-scheduler two_stage needs the peaks of both stages: --lr 5e-4,2e-5")
+            raise SettingError("--lr-scheduler two_stage needs the peaks of both stages: --lr 5e-4,2e-5")
         if not 0 <= cfg.warmup_fraction < 1:
-            raise DataError(f"--warmup-fraction {cfg.warmup_fraction}: give a number from 0 to less than 1")
+            raise SettingError(f"--warmup-fraction {cfg.warmup_fraction}: give a number from 0 to less than 1")
 
     def step_update(self, num_updates: int) -> float:
         """Set and return the learning rate of the update that comes after `num_updates`."""

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from .breakdown import GroupResult
-from .data import Data
-from .drawing import DASHES, INK, LegendEntry, Plot, new_figure, page_style, series, to_svg
-from .text import shortened
+from sls_plugin.evaluation.breakdown import GroupResult
+from sls_plugin.report.data import Data
+from sls_plugin.report.drawing import DASHES, INK, LegendEntry, Plot, new_figure, page_style, series, to_svg
+from sls_plugin.report.text import shortened
 
 Results = Mapping[str, Mapping[str, GroupResult]]  # by system, then by group
 

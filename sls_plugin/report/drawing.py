@@ -9,7 +9,7 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .data import Data
+from sls_plugin.report.data import Data
 
 # What is drawn in one of these colours gets the colour that the page's style sheet gives to the name, light or dark.
 INK, MUTED, BONAFIDE, SPOOF = "#010000", "#020000", "#030000", "#040000"

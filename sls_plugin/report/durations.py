@@ -7,11 +7,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from protocols.recordings import SAMPLE_RATE
+from sls_plugin.evaluation.scored_trials import ScoredTrials
 from sls_plugin.metrics.conditions import eer_table
-
-from .data import Data
-from .drawing import HEIGHT, MUTED, LegendEntry, Plot, new_figure, page_style, series, to_svg
-from .scored_trials import ScoredTrials
+from sls_plugin.report.data import Data
+from sls_plugin.report.drawing import HEIGHT, MUTED, LegendEntry, Plot, new_figure, page_style, series, to_svg
 
 MAX_BINS = 10
 TRIALS_PER_BIN = 50  # at least: fewer tell nothing of an error rate

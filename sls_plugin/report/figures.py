@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from .breakdown import GroupResult
-from .evaluation import Evaluation
+from sls_plugin.evaluation.breakdown import GroupResult
+from sls_plugin.evaluation.evaluation import Evaluation
 
 
 def figures(evaluation: Evaluation) -> dict[str, Any]:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .breakdown import OfficialTable
-from .data import Data
+from sls_plugin.evaluation.breakdown import OfficialTable
+from sls_plugin.report.data import Data
 
 CAPTION = "The more colour the worse, on one scale for all systems. Pooled cells are of pooled trials, no means of others."
 

@@ -9,17 +9,16 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from protocols.keys import Keys
-from sls_plugin.scoring.score_file import read_scores
-
-from .bars import attack_bars, codec_bars
-from .comparison import common_trials, evaluate_together
-from .drawing import Plot
-from .durations import duration_plot
-from .evaluation import Bootstrap
-from .heat_tables import HeatTable, heat_tables
-from .plots import det_plot, score_histogram
-from .systems import EvaluatedSystem, ScoredSystem, system_names
-from .tables import Table, comparison, evaluation_summary, extremes, most_mistaken, score_summary
+from sls_plugin.evaluation.comparison import common_trials, evaluate_together
+from sls_plugin.evaluation.evaluation import Bootstrap
+from sls_plugin.report.bars import attack_bars, codec_bars
+from sls_plugin.report.drawing import Plot
+from sls_plugin.report.durations import duration_plot
+from sls_plugin.report.heat_tables import HeatTable, heat_tables
+from sls_plugin.report.plots import det_plot, score_histogram
+from sls_plugin.report.systems import EvaluatedSystem, ScoredSystem, system_names
+from sls_plugin.report.tables import Table, comparison, evaluation_summary, extremes, most_mistaken, score_summary
+from sls_plugin.scores.score_file import read_scores
 
 
 @dataclass(frozen=True, slots=True)

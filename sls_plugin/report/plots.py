@@ -8,9 +8,22 @@ import numpy as np
 from scipy.special import ndtri
 
 from sls_plugin.metrics.det import det_curve, equal_error_rate
-
-from .data import Data
-from .drawing import BONAFIDE, HEIGHT, INK, MUTED, SERIES, SPOOF, WIDTH, LegendEntry, Plot, new_figure, page_style, series, to_svg
+from sls_plugin.report.data import Data
+from sls_plugin.report.drawing import (
+    BONAFIDE,
+    HEIGHT,
+    INK,
+    MUTED,
+    SERIES,
+    SPOOF,
+    WIDTH,
+    LegendEntry,
+    Plot,
+    new_figure,
+    page_style,
+    series,
+    to_svg,
+)
 
 MAX_BINS = 50
 DET_TICKS = (

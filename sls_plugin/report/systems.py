@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .evaluation import Evaluation
+from sls_plugin.evaluation.evaluation import Evaluation
 
 
 @dataclass(frozen=True, slots=True, eq=False)

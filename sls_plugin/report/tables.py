@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .comparison import MAX_SYSTEMS, Pair
-from .data import Data
-from .evaluation import Evaluation
-from .systems import EvaluatedSystem, ScoredSystem
-from .text import interval
+from sls_plugin.evaluation.comparison import MAX_SYSTEMS, Pair
+from sls_plugin.evaluation.evaluation import Evaluation
+from sls_plugin.report.data import Data
+from sls_plugin.report.systems import EvaluatedSystem, ScoredSystem
+from sls_plugin.report.text import interval
 
 EXTREMES = 10  # trials in a list of the most mistaken, the lowest or the highest
 

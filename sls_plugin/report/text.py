@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from .breakdown import GroupResult, OfficialTable
-from .evaluation import Evaluation
+from sls_plugin.evaluation.breakdown import GroupResult, OfficialTable
+from sls_plugin.evaluation.evaluation import Evaluation
 
 NAME_WIDTH = 60
 

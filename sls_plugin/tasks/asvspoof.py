@@ -17,18 +17,18 @@ from torch import Tensor, nn
 
 import sls_plugin.optim.l2_adam
 import sls_plugin.optim.two_stage
-import sls_plugin.scoring.eer  # noqa: F401  (imported to be registered, as the two above)
-from protocols import DataError, Trial, read_manifest
+import sls_plugin.tasks.eer_scorer  # noqa: F401  (imported to be registered, as the two above)
+from protocols import DataError, SettingError, Trial, read_manifest
 from sls_plugin.criterions.prosody_adversarial import NOT_KEPT
 from sls_plugin.criterions.weighted_cross_entropy import balanced_weights
 from sls_plugin.data.balanced_dataset import BalancedTrialDataset
 from sls_plugin.data.clip_dataset import Segment
 from sls_plugin.data.rawboost import RawBoost, RawBoostConfig
 from sls_plugin.data.trial_dataset import Crop, Padding, TrialDataset
-from sls_plugin.fairseq_fixes import repair
-from sls_plugin.scoring.generator import TrialDictionary, TrialGenerator
-from sls_plugin.scoring.pool import ScorePool, require_both_classes
-from sls_plugin.scoring.score_file import write_errors, write_scores
+from sls_plugin.scores.score_file import write_errors, write_scores
+from sls_plugin.tasks.fairseq_patches import repair
+from sls_plugin.tasks.generator import TrialDictionary, TrialGenerator
+from sls_plugin.tasks.score_pool import ScorePool, require_both_classes
 
 logger = logging.getLogger(__name__)
 repair()  # on import: fairseq may fail before it sets up the task
@@ -132,7 +132,7 @@ class AsvspoofTask(FairseqTask):
 
     def get_batch_iterator(self, dataset: TrialDataset, *args: Any, **kwargs: Any) -> Any:
         if kwargs.get("skip_remainder_batch"):
-            raise DataError("--skip-remainder-batch would lose trials: leave it out")
+            raise SettingError("--skip-remainder-batch would lose trials: leave it out")
         kwargs["required_batch_size_multiple"] = 1  # fairseq's default of 8 loses the tail of a split
         if not kwargs.get("num_workers"):
             # fairseq's thread for it would decode, and abort the interpreter when an error ends the run meanwhile. Beside data
@@ -177,7 +177,7 @@ class AsvspoofTask(FairseqTask):
     ) -> tuple[Tensor, Any, dict]:
         parameters = chain(model.parameters(), criterion.parameters())
         if any(hasattr(part, "optim_overrides") for part in parameters) and "frozen_updates" not in optimizer.param_groups[0]:
-            raise DataError("--head-lr-scale, --discriminator-lr-scale and --freeze-backbone-updates need --optimizer l2_adam")
+            raise SettingError("--head-lr-scale, --discriminator-lr-scale and --freeze-backbone-updates need --optimizer l2_adam")
         self._note_broken(sample)
         if sample["nsentences"]:
             try:

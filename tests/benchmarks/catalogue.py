@@ -31,7 +31,7 @@ from fairseq_ckpt.presets import TINY
 from fairseq_ckpt.random import make_random
 from protocols import read_manifest
 from sls_plugin.catalogue import DETECTORS
-from sls_plugin.scoring.generator import score_batch
+from sls_plugin.tasks.generator import score_batch
 
 CLIP = 64_600
 SCORED_TOGETHER = 4

@@ -63,7 +63,7 @@ def difference(original: Path) -> float:
     from made_checkpoints import write_original_sls
 
     from fairseq_ckpt.presets import XLSR_300M
-    from sls_plugin.scoring.engine import load_detector
+    from sls_plugin.inference.engine import load_detector
 
     reference = write_original_sls(original, config=XLSR_300M, n_frames=201)
     waveforms = 0.1 * torch.randn(2, 64_600, generator=torch.Generator().manual_seed(1))

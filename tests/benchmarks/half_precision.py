@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from scipy.stats import spearmanr
 
+from sls_plugin.inference.engine import ScoringEngine, load_detector
+from sls_plugin.inference.inputs import read_inputs
 from sls_plugin.metrics.det import equal_error_rate
-from sls_plugin.scoring.engine import ScoringEngine, load_detector
-from sls_plugin.scoring.inputs import read_inputs
 
 
 def main() -> None:

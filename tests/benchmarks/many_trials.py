@@ -49,7 +49,7 @@ def score(folder: Path, n_workers: int, batch_size: int) -> None:
 
     from sls_plugin.__main__ import main as sls
     from sls_plugin.data.clip_dataset import Segment
-    from sls_plugin.scoring import engine
+    from sls_plugin.inference import engine
 
     class Sum(torch.nn.Module):
         def forward(self, source: torch.Tensor) -> torch.Tensor:

@@ -34,7 +34,7 @@ from fairseq_ckpt.backbone import build_backbone
 from fairseq_ckpt.presets import XLSR_300M
 from protocols import Trial
 from sls_plugin.data.clip_dataset import Segment
-from sls_plugin.scoring.engine import ScoringEngine
+from sls_plugin.inference.engine import ScoringEngine
 
 N_SAMPLES = 64_600
 N_FRAMES = 201

@@ -21,9 +21,9 @@ from fairseq_ckpt.detector import read_detector
 from fairseq_ckpt.writing import write_pickled
 from protocols import Trial, write_manifest
 from sls_plugin.__main__ import main
-from sls_plugin.fairseq_fixes import repair
-from sls_plugin.scoring.engine import load_detector
-from sls_plugin.scoring.score_file import read_scores
+from sls_plugin.inference.engine import load_detector
+from sls_plugin.scores.score_file import read_scores
+from sls_plugin.tasks.fairseq_patches import repair
 
 N_SAMPLES = 3920  # of a clip for the small SLS: 12 frames
 

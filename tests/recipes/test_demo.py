@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from sls_plugin.scoring.score_file import read_scores
+from sls_plugin.scores.score_file import read_scores
 
 CHECKOUT = Path(__file__).parents[2]
 

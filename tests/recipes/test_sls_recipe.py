@@ -22,7 +22,7 @@ from fairseq_ckpt.random import make_random
 from protocols.keys import read_keys
 from sls_plugin.__main__ import main as sls
 from sls_plugin.metrics.det import equal_error_rate
-from sls_plugin.scoring.score_file import read_scores
+from sls_plugin.scores.score_file import read_scores
 
 N_EPOCHS = 4
 TRACKS = ",".join(COUNTS)

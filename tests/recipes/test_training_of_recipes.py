@@ -10,7 +10,7 @@ from recipe_runs import ROOT
 from training import batch_per_gpu, gpu_settings, require_known_settings, run_record
 from training_log import add_record, is_finished, parsed, progress, read_log
 
-from protocols import DataError
+from protocols import DataError, SettingError
 
 SLS = ROOT / "recipes" / "sls" / "config"
 
@@ -111,7 +111,7 @@ def test_gpus_that_are_not_there_are_told(monkeypatch) -> None:
     assert gpu_settings(4, 1) == []
     with pytest.raises(DataError, match="4 GPUs are visible, --gpus says 2"):
         gpu_settings(2, 1)
-    with pytest.raises(DataError, match="--nodes needs Slurm"):
+    with pytest.raises(SettingError, match="--nodes needs Slurm"):
         gpu_settings(4, 2)
     monkeypatch.setenv("SLURM_JOB_ID", "1234567")
     monkeypatch.setenv("SLURM_NNODES", "2")

@@ -12,7 +12,7 @@ from recipe_runs import SMALL, rows, run_recipe
 from training_log import read_log
 
 from fairseq_ckpt.fingerprint import file_sha256
-from sls_plugin.scoring.engine import load_detector
+from sls_plugin.inference.engine import load_detector
 
 N_EPOCHS = 7
 TENSOR = "conformer.classifier.weight"

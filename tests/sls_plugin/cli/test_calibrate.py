@@ -6,7 +6,7 @@ import pytest
 from sls_plugin.__main__ import main
 from sls_plugin.metrics.dcf import act_dcf, cllr, min_dcf
 from sls_plugin.metrics.det import equal_error_rate
-from sls_plugin.scoring.score_file import read_scores
+from sls_plugin.scores.score_file import read_scores
 
 
 @pytest.fixture

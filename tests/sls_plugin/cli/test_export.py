@@ -14,11 +14,11 @@ from detectors import waveforms, write_detector
 from fairseq_ckpt.fingerprint import file_sha256
 from fairseq_ckpt.presets import TINY
 from fairseq_ckpt.random import make_random
-from protocols import DataError, Trial, write_manifest
+from protocols import SettingError, Trial, write_manifest
 from sls_plugin.__main__ import main
+from sls_plugin.inference.onnx_detector import ExportedDetector
 from sls_plugin.models.prosody_encoder import ProsodyEncoder
-from sls_plugin.scoring.exported import ExportedDetector
-from sls_plugin.scoring.score_file import read_scores
+from sls_plugin.scores.score_file import read_scores
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="exported detectors need the packages of the extra `onnx`")
 pytest.importorskip("onnxscript", reason="exporting needs the packages of the extra `onnx`")
@@ -161,7 +161,7 @@ def test_other_precision_is_refused(exported: Path, corpus: Path, tmp_path: Path
 def test_cuda_is_refused_where_onnxruntime_has_none(exported: Path) -> None:
     if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
         pytest.skip("this onnxruntime has CUDA")
-    with pytest.raises(DataError, match="--device cuda:1: this onnxruntime has no CUDA"):
+    with pytest.raises(SettingError, match="--device cuda:1: onnxruntime has no CUDA"):
         ExportedDetector(exported).to("cuda:1", torch.float32)
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from protocols import Trial, write_manifest
 from sls_plugin.__main__ import main
-from sls_plugin.scoring.record import read_record, write_record
-from sls_plugin.scoring.score_file import write_errors
+from sls_plugin.scores.run_metadata import read_record, write_record
+from sls_plugin.scores.score_file import write_errors
 
 RECORD = {"checkpoint": "0123", "trials": "4567", "shard": [0, 1], "llr": False}
 

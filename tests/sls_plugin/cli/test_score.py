@@ -21,7 +21,7 @@ from detectors import write_detector
 
 from protocols import Trial, write_manifest
 from sls_plugin.__main__ import main
-from sls_plugin.scoring.score_file import read_scores
+from sls_plugin.scores.score_file import read_scores
 
 MAX_SAMPLES = 4000
 N_TRIALS = 150  # no multiple of the batch size
@@ -275,7 +275,7 @@ KILLED = """
 import os, random, signal, sys, time
 import sls_plugin.tasks
 from sls_plugin.__main__ import main
-from sls_plugin.scoring import engine
+from sls_plugin.inference import engine
 
 *arguments, output = sys.argv[1:]
 rng = random.Random(1)

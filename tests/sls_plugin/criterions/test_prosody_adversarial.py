@@ -21,7 +21,7 @@ from fairseq_ckpt.backbone import build_backbone
 from fairseq_ckpt.presets import TINY
 from fairseq_ckpt.random import make_random
 from fairseq_ckpt.xlsr import read_xlsr
-from protocols import DataError
+from protocols import SettingError
 from sls_plugin.criterions.prosody_adversarial import ContentTeacher, ProsodyAdversarial, ProsodyAdversarialConfig
 from sls_plugin.metrics.det import equal_error_rate
 from sls_plugin.optim.l2_adam import L2Adam, L2AdamConfig
@@ -220,12 +220,12 @@ def test_the_task_builds_it_and_forgets_where_the_teacher_was(tiny_checkpoint: P
 
 @pytest.mark.parametrize("path", [None, ""])
 def test_training_needs_a_teacher(path: str | None, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="--teacher-path is missing: name a pre-trained"):
+    with pytest.raises(SettingError, match="--teacher-path is missing: name a pre-trained"):
         ProsodyAdversarial.build_criterion(configuration(teacher_path=path), task_for(tmp_path))
 
 
 def test_other_detectors_have_no_adversary(tiny_checkpoint: Path, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="trains --arch prosody_encoder only, not aasist_l"):
+    with pytest.raises(SettingError, match="trains --arch prosody_encoder only, not aasist_l"):
         ProsodyAdversarial.build_criterion(configuration(teacher_path=str(tiny_checkpoint)), task_for(tmp_path, "aasist_l"))
 
 
@@ -244,7 +244,7 @@ def test_a_missing_teacher_is_told_in_one_line(tmp_path: Path) -> None:
     ],
 )
 def test_settings_without_sense_are_refused(settings: dict[str, float], message: str) -> None:
-    with pytest.raises(DataError, match=message):
+    with pytest.raises(SettingError, match=message):
         criterion(None, **settings)
 
 
@@ -252,7 +252,7 @@ def test_only_l2_adam_knows_the_discriminators_learning_rate(teacher: ContentTea
     loss_function = criterion(teacher, discriminator_lr_scale=100.0)
     parameters = [*encoder.parameters(), *loss_function.parameters()]
     optimizer = FairseqAdam(OmegaConf.structured(FairseqAdamConfig(lr=[1e-3], tpu=False)), parameters)
-    with pytest.raises(DataError, match=r"--discriminator-lr-scale .* need --optimizer l2_adam"):
+    with pytest.raises(SettingError, match=r"--discriminator-lr-scale .* need --optimizer l2_adam"):
         task_for(tmp_path).train_step(sample() | {"broken": []}, encoder, loss_function, optimizer, 0)
 
 

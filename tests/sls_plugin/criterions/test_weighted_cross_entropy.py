@@ -9,7 +9,7 @@ import torch
 from fairseq.logging import metrics
 from torch import Tensor, nn
 
-from protocols import DataError
+from protocols import SettingError
 from sls_plugin.criterions.weighted_cross_entropy import WeightedCrossEntropy, balanced_weights
 
 
@@ -110,7 +110,7 @@ def test_an_unknown_label_is_no_class() -> None:
     "class_weights", ["", ",", "1", "1,", "0.1,0.9,1", "0.1;0.9", "0.1 0.9", "a,b", "-0.1,0.9", "0,0", "Balanced", "0.1,,0.9"]
 )
 def test_class_weights_that_cannot_be(class_weights: str) -> None:
-    with pytest.raises(DataError) as refusal:
+    with pytest.raises(SettingError) as refusal:
         criterion(class_weights)
     assert str(refusal.value).startswith(f"--class-weights {class_weights}: ")
     assert "\n" not in str(refusal.value)
@@ -118,7 +118,7 @@ def test_class_weights_that_cannot_be(class_weights: str) -> None:
 
 @pytest.mark.parametrize("class_weights", ["nan,0.9", "0.1,nan", "inf,1", "1,inf"])
 def test_class_weights_that_are_not_finite(class_weights: str) -> None:
-    with pytest.raises(DataError):
+    with pytest.raises(SettingError):
         criterion(class_weights)
 
 

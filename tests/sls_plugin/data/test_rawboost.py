@@ -7,7 +7,7 @@ import pytest
 from reference.rawboost_reference import golden_case, process
 from scipy.signal import firwin
 
-from protocols import DataError
+from protocols import SettingError
 from sls_plugin.data.rawboost import RawBoost, RawBoostConfig, _band_stop
 
 ALGORITHMS = range(9)
@@ -187,7 +187,7 @@ def test_an_empty_waveform_is_refused(algorithm: int) -> None:
 
 @pytest.mark.parametrize("algorithm", [-1, 9, 80])
 def test_an_unknown_algorithm_is_refused(algorithm: int) -> None:
-    with pytest.raises(DataError, match=str(algorithm)):
+    with pytest.raises(SettingError, match=str(algorithm)):
         rawboost(algorithm)
 
 
@@ -195,7 +195,7 @@ def test_an_unknown_algorithm_is_refused(algorithm: int) -> None:
     ("name", "value"), [("max_frequency", 8001), ("min_frequency", -1), ("min_bandwidth", 0), ("max_bandwidth", -5)]
 )
 def test_notches_that_no_filter_has_are_refused(name: str, value: float) -> None:
-    with pytest.raises(DataError, match=f"--rawboost-{name.replace('_', '-')} {value}: "):
+    with pytest.raises(SettingError, match=f"--rawboost-{name.replace('_', '-')} {value}: "):
         rawboost(1, **{f"rawboost_{name}": value})
 
 

@@ -22,12 +22,12 @@ from reference import graph_reference
 from reference.synthetic_weights import fill_outside_backbone
 from torch import nn
 
-from protocols import DataError, Trial, write_manifest
+from protocols import DataError, SettingError, Trial, write_manifest
 from sls_plugin.__main__ import main
 from sls_plugin.data.trial_dataset import Segment
+from sls_plugin.inference.engine import ScoringEngine
 from sls_plugin.models import aasist
-from sls_plugin.scoring.engine import ScoringEngine
-from sls_plugin.scoring.score_file import read_scores
+from sls_plugin.scores.score_file import read_scores
 
 PUBLISHED = [("aasist", "AASIST", 297_866), ("aasist_l", "AASIST-L", 85_306)]
 RATIOS = {"aasist": (0.5, 0.7, 0.5), "aasist_l": (0.4, 0.5, 0.7)}
@@ -242,7 +242,7 @@ def test_a_clip_too_short_for_a_frame_is_refused() -> None:
     ],
 )  # fmt: skip
 def test_sizes_without_sense_are_refused(option: str, value: str) -> None:
-    with pytest.raises(DataError, match=f"{option} {value}"):
+    with pytest.raises(SettingError, match=f"{option} {value}"):
         build("aasist", f"{option}={value}")
 
 

@@ -15,7 +15,7 @@ from reference.sls_reference import ReferenceSLS, reference_loss
 from reference.synthetic_weights import fill_outside_backbone
 
 from fairseq_ckpt.presets import TINY, XLSR_300M
-from protocols import DataError
+from protocols import DataError, SettingError
 from sls_plugin.models.sls import SLS, SLSConfig
 from sls_plugin.optim.l2_adam import L2Adam, L2AdamConfig
 
@@ -284,7 +284,7 @@ def test_layerdrop_trains_with_what_is_left() -> None:
 
 def test_layerdrop_of_every_layer_is_refused() -> None:
     model = detector(encoder_layerdrop=1.0).train()
-    with pytest.raises(DataError, match="layerdrop"):
+    with pytest.raises(SettingError, match="layerdrop"):
         model(waveforms())
 
 
@@ -356,7 +356,7 @@ def test_the_head_fits_the_length_that_is_asked_for(max_samples: int) -> None:
 
 @pytest.mark.parametrize("max_samples", [-1, 0, 399, 1039])
 def test_a_length_that_is_too_short_for_any_head(max_samples: int) -> None:
-    with pytest.raises(DataError, match=f"--max-samples {max_samples}: .* 1,040 samples"):
+    with pytest.raises(SettingError, match=f"--max-samples {max_samples}: .* 1,040 samples"):
         detector(max_samples=max_samples)
 
 
@@ -396,7 +396,7 @@ def test_shared_batch_norm_needs_a_gpu_to_train(tiny_checkpoint: Path, monkeypat
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     cfg = configuration(sync_batch_norm=True)
     cfg.w2v_args, cfg.w2v_path = None, str(tiny_checkpoint)
-    with pytest.raises(DataError, match="--sync-batch-norm"):
+    with pytest.raises(SettingError, match="--sync-batch-norm"):
         SLS.build_model(cfg)
 
 

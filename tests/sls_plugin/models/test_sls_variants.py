@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from fairseq_ckpt.presets import TINY
-from protocols import DataError
+from protocols import DataError, SettingError
 from sls_plugin.models.sls import SLS, SLSConfig
 from sls_plugin.optim.l2_adam import L2Adam, L2AdamConfig
 
@@ -111,7 +111,7 @@ def test_pooling_of_frames_and_features_keeps_its_length() -> None:
 
 
 def test_a_softmax_over_layers_needs_all_of_them() -> None:
-    with pytest.raises(DataError, match="--encoder-layerdrop 0"):
+    with pytest.raises(SettingError, match="--encoder-layerdrop 0"):
         detector("softmax", "max", encoder_layerdrop=0.1)
 
 

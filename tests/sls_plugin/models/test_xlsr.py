@@ -12,7 +12,7 @@ from fairseq.models.wav2vec import Wav2Vec2Model
 from omegaconf import DictConfig, OmegaConf
 
 from fairseq_ckpt import CheckpointError
-from protocols import DataError
+from protocols import SettingError
 from sls_plugin.models.xlsr import XLSR, XLSRConfig
 
 N_LAYERS = 4
@@ -352,12 +352,12 @@ def test_every_trained_parameter_gets_a_gradient(tiny_checkpoint: Path) -> None:
 
 @pytest.mark.parametrize("layer", [-1, N_LAYERS + 1, 99])
 def test_freezing_below_a_layer_that_is_not_there(tiny_checkpoint: Path, layer: int) -> None:
-    with pytest.raises(DataError, match=f"--freeze-below-layer {layer}: the backbone has {N_LAYERS} layers"):
+    with pytest.raises(SettingError, match=f"--freeze-below-layer {layer}: the backbone has {N_LAYERS} layers"):
         backbone(tiny_checkpoint, freeze_below_layer=layer)
 
 
 def test_a_frozen_start_of_no_length(tiny_checkpoint: Path) -> None:
-    with pytest.raises(DataError, match="--freeze-backbone-updates -3: give a number from 0 on"):
+    with pytest.raises(SettingError, match="--freeze-backbone-updates -3: give a number from 0 on"):
         backbone(tiny_checkpoint, freeze_backbone_updates=-3)
 
 

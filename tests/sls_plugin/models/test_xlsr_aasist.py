@@ -12,7 +12,7 @@ from reference import graph_reference
 from reference.synthetic_weights import fill_outside_backbone
 
 from fairseq_ckpt.presets import TINY, XLSR_300M
-from protocols import DataError
+from protocols import DataError, SettingError
 from sls_plugin.models.xlsr_aasist import XLSRAASIST, XLSRAASISTConfig
 
 NARROW = TINY | {"encoder_layers": 2, "encoder_embed_dim": 16, "encoder_ffn_embed_dim": 16}
@@ -126,7 +126,7 @@ def test_the_heads_learning_rate_is_its_own() -> None:
     model = detector(head_lr_scale=10.0)
     scaled = {name for name, parameter in model.named_parameters() if hasattr(parameter, "optim_overrides")}
     assert scaled == {name for name, _ in model.named_parameters() if not name.startswith("ssl_model.")}
-    with pytest.raises(DataError, match=r"--head-lr-scale 0\.0"):
+    with pytest.raises(SettingError, match=r"--head-lr-scale 0\.0"):
         detector(head_lr_scale=0.0)
 
 

@@ -15,12 +15,12 @@ from reference.sls_reference import reference_loss
 from reference.synthetic_weights import fill_outside_backbone
 
 from fairseq_ckpt.presets import TINY, XLSR_300M
-from protocols import DataError, Trial, write_manifest
+from protocols import DataError, SettingError, Trial, write_manifest
 from sls_plugin.__main__ import main
 from sls_plugin.metrics.det import equal_error_rate
 from sls_plugin.models.xlsr_mamba import XLSRMamba, XLSRMambaConfig
 from sls_plugin.optim.l2_adam import L2Adam, L2AdamConfig
-from sls_plugin.scoring.score_file import read_scores
+from sls_plugin.scores.score_file import read_scores
 
 SMALL = {"mamba_features": 20, "mamba_layers": 6}
 # As wide as XLS-R 300M where the head sees it, small where it does not.
@@ -200,7 +200,7 @@ def test_a_clip_without_a_frame_is_refused(n_samples: int) -> None:
 
 @pytest.mark.parametrize("n_layers", [-2, 0, 2, 5])
 def test_layers_that_give_no_two_columns_are_refused(n_layers: int) -> None:
-    with pytest.raises(DataError, match=f"--mamba-layers {n_layers}: give an even number, 4 or more"):
+    with pytest.raises(SettingError, match=f"--mamba-layers {n_layers}: give an even number, 4 or more"):
         detector(mamba_layers=n_layers)
 
 
@@ -208,7 +208,7 @@ def test_layers_that_give_no_two_columns_are_refused(n_layers: int) -> None:
 
 
 def test_a_head_without_features_is_refused() -> None:
-    with pytest.raises(DataError, match="--mamba-features 0: give a number from 1 on"):
+    with pytest.raises(SettingError, match="--mamba-features 0: give a number from 1 on"):
         XLSRMamba(OmegaConf.structured(XLSRMambaConfig(mamba_features=0)))
 
 

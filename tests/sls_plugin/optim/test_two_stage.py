@@ -10,7 +10,7 @@ from fairseq.optim.adam import FairseqAdam, FairseqAdamConfig
 from fairseq.optim.lr_scheduler.polynomial_decay_schedule import PolynomialDecayLRSchedule
 from omegaconf import DictConfig, OmegaConf
 
-from protocols import DataError
+from protocols import DataError, SettingError
 from sls_plugin.optim.l2_adam import L2Adam, L2AdamConfig
 from sls_plugin.optim.two_stage import TwoStage, TwoStageConfig
 
@@ -76,5 +76,5 @@ def test_settings_that_make_no_two_stages(first: int, settings: dict[str, Any], 
 
 def test_an_optimiser_that_freezes_nothing() -> None:
     adam = OmegaConf.structured(FairseqAdamConfig(lr=PEAKS, tpu=False))
-    with pytest.raises(DataError, match="--optimizer l2_adam"):
+    with pytest.raises(SettingError, match="--optimizer l2_adam"):
         TwoStage(configuration(), FairseqAdam(adam, [torch.nn.Parameter(torch.ones(2))]))

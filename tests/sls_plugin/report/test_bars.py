@@ -6,8 +6,8 @@ from collections import Counter
 
 import pytest
 
+from sls_plugin.evaluation.breakdown import GroupResult
 from sls_plugin.report.bars import attack_bars, codec_bars
-from sls_plugin.report.breakdown import GroupResult
 
 
 def texts(plot):

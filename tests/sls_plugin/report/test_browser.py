@@ -12,9 +12,9 @@ import pytest
 
 from protocols import Trial, write_manifest
 from protocols.keys import read_keys
-from sls_plugin.report.evaluation import Bootstrap
+from sls_plugin.evaluation.evaluation import Bootstrap
 from sls_plugin.report.page import build_report
-from sls_plugin.scoring.score_file import write_scores
+from sls_plugin.scores.score_file import write_scores
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 BROWSER = next(filter(None, map(shutil.which, BROWSERS)), None)

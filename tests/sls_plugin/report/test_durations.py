@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from protocols import Trial
 from protocols.keys import Keys
+from sls_plugin.evaluation.scored_trials import ScoredTrials
 from sls_plugin.metrics.det import equal_error_rate
 from sls_plugin.report.durations import TRIALS_PER_BIN, duration_edges, duration_plot
-from sls_plugin.report.scored_trials import ScoredTrials
 
 
 def scored(n_frames, is_bonafide, scores):

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from sls_plugin.report.breakdown import OfficialTable
+from sls_plugin.evaluation.breakdown import OfficialTable
 from sls_plugin.report.heat_tables import heat_tables
 
 NAN = math.nan

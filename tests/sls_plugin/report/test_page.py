@@ -11,11 +11,11 @@ import pytest
 
 from protocols import DataError, Trial, write_manifest
 from protocols.keys import read_keys
+from sls_plugin.evaluation.evaluation import Bootstrap
 from sls_plugin.metrics.bootstrap import bootstrap_eers
 from sls_plugin.metrics.det import equal_error_rate
-from sls_plugin.report.evaluation import Bootstrap
 from sls_plugin.report.page import build_report
-from sls_plugin.scoring.score_file import write_scores
+from sls_plugin.scores.score_file import write_scores
 
 VOID = {"meta", "br", "img", "link", "input", "hr"}
 EVIL = '<i>$x^2$ id="#010000&'

@@ -9,7 +9,7 @@ from commands import PLUGIN, RECIPE, SPLITS, column, fairseq, logged
 from fairseq_ckpt.__main__ import main as convert_checkpoints
 from protocols import read_manifest, write_manifest
 from sls_plugin.__main__ import main
-from sls_plugin.scoring.score_file import read_scores
+from sls_plugin.scores.score_file import read_scores
 
 N_SPOOF = len([number for number in range(SPLITS["train"]) if number % 3])
 UPDATES_PER_EPOCH = -(-2 * N_SPOOF // 8)

@@ -18,7 +18,7 @@ from omegaconf import OmegaConf
 from protocols import read_manifest, write_manifest
 from sls_plugin.__main__ import main
 from sls_plugin.metrics.det import equal_error_rate
-from sls_plugin.scoring.score_file import read_scores
+from sls_plugin.scores.score_file import read_scores
 from sls_plugin.tasks.asvspoof import AsvspoofConfig, AsvspoofTask
 
 

@@ -13,7 +13,7 @@ from protocols import read_manifest
 from sls_plugin.__main__ import main
 from sls_plugin.criterions.weighted_cross_entropy import balanced_weights
 from sls_plugin.metrics.det import equal_error_rate
-from sls_plugin.scoring.score_file import read_scores
+from sls_plugin.scores.score_file import read_scores
 
 N_FIRST, N_UPDATES = 8, 18  # 22 trials in batches of 4: the second stage begins inside the second of three epochs
 PEAKS = (5e-3, 1e-3)

@@ -8,7 +8,7 @@ import numpy as np
 
 from protocols import DataError, Trial
 from protocols.keys import Keys
-from sls_plugin.scoring.score_file import counted, read_scores
+from sls_plugin.scores.score_file import counted, read_scores
 
 AUDIO_SUFFIXES = (".wav", ".flac")
 

@@ -12,9 +12,8 @@ from torch.utils.data import DataLoader
 
 from protocols import DataError, Trial
 from sls_plugin.data.clip_dataset import ClipDataset, Segment
+from sls_plugin.inference.onnx_detector import SUFFIX, load_exported
 from sls_plugin.modules.packed_weights import pack_weights
-
-from .exported import SUFFIX, load_exported
 
 logger = logging.getLogger(__name__)
 

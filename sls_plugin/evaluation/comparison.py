@@ -8,10 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from protocols.keys import Keys
+from sls_plugin.evaluation.evaluation import Bootstrap, Evaluation, eer_samples, evaluate, warnings_on_resamples
+from sls_plugin.evaluation.scored_trials import read_scored_trials
 from sls_plugin.metrics.bootstrap import PairedComparison, compare_paired, confidence_interval
-
-from .evaluation import Bootstrap, Evaluation, eer_samples, evaluate, warnings_on_resamples
-from .scored_trials import read_scored_trials
 
 MAX_SYSTEMS = 5  # of which all pairs are compared
 

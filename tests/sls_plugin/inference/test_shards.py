@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocols import Trial
-from sls_plugin.scoring.shards import shard
+from sls_plugin.inference.shards import shard
 
 
 @given(st.integers(0, 200), st.integers(1, 12), st.integers(1, 9))

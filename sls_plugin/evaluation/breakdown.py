@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sls_plugin.evaluation.scored_trials import ScoredTrials
 from sls_plugin.metrics.conditions import (
     DF_CODECS,
     DF_VOCODERS,
@@ -14,8 +15,6 @@ from sls_plugin.metrics.conditions import (
     eer_table,
     tdcf_table,
 )
-
-from .scored_trials import ScoredTrials
 
 UNKNOWN_ATTACK, NO_CODEC = "unknown", "none"
 

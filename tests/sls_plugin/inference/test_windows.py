@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sls_plugin.__main__ import main
-from sls_plugin.scoring.score_file import read_scores
-from sls_plugin.scoring.timeline import timeline_path
-from sls_plugin.scoring.windows import cut
+from sls_plugin.inference.windows import cut
+from sls_plugin.scores.score_file import read_scores
+from sls_plugin.scores.timeline import timeline_path
 
 N_SAMPLES = 4000  # of a clip: 0.25 s
 HOP = 1600
@@ -265,8 +265,8 @@ import resource, sys
 import torch
 from protocols import Trial
 from sls_plugin.data.clip_dataset import Segment
-from sls_plugin.scoring.engine import ScoringEngine
-from sls_plugin.scoring.windows import score_windows
+from sls_plugin.inference.engine import ScoringEngine
+from sls_plugin.inference.windows import score_windows
 
 class Loudness(torch.nn.Module):
     def forward(self, source):

@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from protocols import DataError, Trial
-
-from .record import Record, require_same
-from .timeline import WindowScore
+from sls_plugin.scores.run_metadata import Record, require_same
+from sls_plugin.scores.timeline import WindowScore
 
 logger = logging.getLogger(__name__)
 

@@ -8,13 +8,12 @@ import numpy as np
 
 from protocols import DataError
 from protocols.keys import Keys
+from sls_plugin.evaluation.breakdown import GroupResult, OfficialTable, official_table, per_attack, per_condition
+from sls_plugin.evaluation.scored_trials import ScoredTrials, read_scored_trials
 from sls_plugin.metrics.bootstrap import bootstrap_eers, confidence_interval
 from sls_plugin.metrics.dcf import act_dcf, cllr, min_dcf
 from sls_plugin.metrics.det import equal_error_rate, tie_aware_equal_error_rate, ties_across_classes
 from sls_plugin.metrics.tdcf import ASV_2019_LA_EVAL, ASVErrorRates, asv_error_rates, min_tdcf_2019, min_tdcf_2021
-
-from .breakdown import GroupResult, OfficialTable, official_table, per_attack, per_condition
-from .scored_trials import ScoredTrials, read_scored_trials
 
 MANY_TIES = 0.01  # of the trials of a class
 FEW_ERRORS = 10  # trials; a bootstrap of fewer is too narrow

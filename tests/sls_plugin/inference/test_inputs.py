@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from protocols import DataError, Trial, write_manifest
-from sls_plugin.scoring.inputs import read_inputs
+from sls_plugin.inference.inputs import read_inputs
 
 
 def touch(*paths: Path) -> None:

@@ -5,8 +5,8 @@ import pytest
 
 from protocols import DataError, Trial
 from protocols.keys import Keys
+from sls_plugin.evaluation.evaluation import evaluate
 from sls_plugin.metrics.det import equal_error_rate
-from sls_plugin.report.evaluation import evaluate
 from sls_plugin.report.text import evaluation_text
 
 

@@ -18,9 +18,8 @@ from fairseq_ckpt.reading import checkpoint_file
 from protocols import DataError
 from protocols.atomic import replacing
 from protocols.recordings import SAMPLE_RATE
-
-from .engine import load_detector
-from .exported import INPUT, OUTPUTS, SUFFIX, ExportedDetector
+from sls_plugin.inference.engine import load_detector
+from sls_plugin.inference.onnx_detector import INPUT, OUTPUTS, SUFFIX, ExportedDetector
 
 OPSET = 18  # of ONNX: the oldest that PyTorch's exporter writes, for the most runtimes
 LARGEST_ONNX = 2**31 - 1  # bytes, of the one file

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from protocols import DataError, Trial
 from sls_plugin.data.clip_dataset import Segment
-from sls_plugin.scoring.engine import ScoringEngine, load_detector
+from sls_plugin.inference.engine import ScoringEngine, load_detector
 
 N_SAMPLES = 50
 BROKEN = (3, 8, 9, 10, 11)  # of batches of four, one in the first and all of the third
@@ -160,7 +160,7 @@ import resource, sys
 import torch
 from test_engine import SmallMemory, engine
 from protocols import Trial
-from sls_plugin.scoring.journal import Journal
+from sls_plugin.scores.journal import Journal
 from pathlib import Path
 trials = [Trial(str(number), sys.argv[1]) for number in range(8_000)]
 scorer = engine(SmallMemory(), batch_size=100)

@@ -25,12 +25,11 @@ from fairseq_ckpt import CheckpointError
 from fairseq_ckpt.checkpoint import is_ours
 from fairseq_ckpt.detector import read_for_fairseq
 from fairseq_ckpt.errors import first_misfit
-from protocols import DataError
+from protocols import UserError
 from protocols.atomic import replacing
 
 fairseqs_load_models = checkpoint_utils.load_model_ensemble_and_task
 _UNLOADABLE = re.compile("Cannot load model parameters from checkpoint (.*?); ")
-TOLD = (DataError, CheckpointError)  # problems that are told in one line
 
 
 def repair() -> None:
@@ -89,7 +88,7 @@ def _load_models(
         try:
             with WithoutRandomBeginnings() if strict else nullcontext():
                 (model,), config, task = fairseqs_load_models([path], arg_overrides, task, strict, state=content)
-        except DataError:
+        except UserError:
             raise
         except RuntimeError as error:
             message = f"{path}: its tensors do not fit its configuration ({first_misfit(error)}): name another file"
@@ -122,21 +121,22 @@ def _copy(src_path: str, dst_path: str, overwrite: bool = False) -> str:
 
 
 def _excepthook(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
-    message = _told(error)
+    message = _one_line_message(error)
     if message:
         print(f"error: {message}", file=sys.stderr)
     else:
         sys.__excepthook__(kind, error, traceback)
 
 
-def _told(error: BaseException) -> str:
-    """What a DataError or CheckpointError says, also one that a data worker or another process raised; else nothing."""
-    last = (str(error).strip().splitlines() or [""])[-1]  # of a worker's error, whose message is a traceback
-    for known in TOLD:
-        name = f"{known.__module__}.{known.__qualname__}: "
-        if isinstance(error, known) or (isinstance(error, ProcessRaisedException) and last.startswith(name)):
-            return last.removeprefix(name)
-    return _misfit(error)
+def _one_line_message(error: BaseException) -> str:
+    """The message of a UserError, also of one that a data worker or another process raised; empty for other errors."""
+    last_line = (str(error).strip().splitlines() or [""])[-1]  # a worker's error has a traceback for its message
+    if isinstance(error, (UserError, ProcessRaisedException)):
+        for kind in UserError.__subclasses__():
+            prefix = f"{kind.__module__}.{kind.__qualname__}: "
+            if last_line.startswith(prefix):
+                return last_line.removeprefix(prefix)
+    return last_line if isinstance(error, UserError) else _misfit(error)
 
 
 def _misfit(error: BaseException) -> str:

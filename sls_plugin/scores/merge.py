@@ -5,10 +5,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from protocols import DataError
-
-from .journal import Outcome, journal_path
-from .record import Record, read_record, require_same
-from .score_file import counted, errors_path, read_errors, read_scores
+from sls_plugin.scores.journal import Outcome, journal_path
+from sls_plugin.scores.run_metadata import Record, read_record, require_same
+from sls_plugin.scores.score_file import counted, errors_path, read_errors, read_scores
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protocols import DataError, Trial
-from sls_plugin.scoring.journal import Journal, joined, journal_path
+from sls_plugin.scores.journal import Journal, joined, journal_path
 
 RECORD = {"checkpoint": "0123", "batch_size": 3, "shard": [0, 1]}
 IDS = ["LA_E_1", "two words.wav", "Ü", "tab\tin it", "\udcff.wav", '"quoted"', "7", "8"]
@@ -134,7 +134,7 @@ def test_a_run_without_outcomes_leaves_nothing(tmp_path: Path) -> None:
 WRITE = f"""
 import os, sys, time
 from protocols import Trial
-from sls_plugin.scoring.journal import Journal
+from sls_plugin.scores.journal import Journal
 from pathlib import Path
 trials = [Trial(str(number), "a.wav") for number in range(10_000)]
 with Journal(Path(sys.argv[1]), {RECORD!r}, trials, 3) as journal:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocols import DataError
-from sls_plugin.scoring.score_file import read_scores, write_scores
+from sls_plugin.scores.score_file import read_scores, write_scores
 
 
 def written(tmp_path, text):
@@ -119,5 +119,5 @@ def test_an_interrupted_write_leaves_the_file_before(tmp_path):
 
 
 def test_imports_nothing_heavy():
-    code = "import sys, sls_plugin.scoring.score_file; sys.exit(bool({'torch', 'numpy', 'fairseq'} & set(sys.modules)))"
+    code = "import sys, sls_plugin.scores.score_file; sys.exit(bool({'torch', 'numpy', 'fairseq'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

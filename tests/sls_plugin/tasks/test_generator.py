@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from sls_plugin.scoring.generator import TrialDictionary, TrialGenerator, score_batch
+from sls_plugin.tasks.generator import TrialDictionary, TrialGenerator, score_batch
 
 FLOAT32 = np.finfo(np.float32)
 EDGES = [0.0, -0.0, 1.0, -1.0, 0.1, -17.58, -1.2e-7, 3e38, -3e38, 1e-45, -1e-45, 1e-40, 2.0, 16_777_217.0]

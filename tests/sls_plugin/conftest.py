@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sls_plugin.scoring.score_file import write_scores
+from sls_plugin.scores.score_file import write_scores
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from protocols import DataError
+from protocols import DataError, SettingError
 from sls_plugin.data.clip_dataset import Segment
 
 SUFFIX = ".onnx"
@@ -48,7 +48,7 @@ class ExportedDetector(nn.Module):
         kind, _, number = device.partition(":")
         if kind == "cuda":
             if not self.has_cuda:
-                raise DataError(f"--device {device}: this onnxruntime has no CUDA: give --device cpu, or install onnxruntime-gpu")
+                raise SettingError(f"--device {device}: onnxruntime has no CUDA: use --device cpu, or install onnxruntime-gpu")
             self.session.set_providers([(CUDA, {"device_id": int(number or 0)}), CPU])
         return self
 

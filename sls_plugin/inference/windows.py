@@ -12,9 +12,8 @@ from torch.utils.data import DataLoader, IterableDataset
 from protocols import DataError, Trial
 from protocols.recordings import SAMPLE_RATE
 from sls_plugin.data.audio import fit_length, read_blocks
-
-from .engine import ScoringEngine
-from .timeline import WindowScore
+from sls_plugin.inference.engine import ScoringEngine
+from sls_plugin.scores.timeline import WindowScore
 
 Window = tuple[int, int, int]  # the trial's position, the first sample, the one after the last
 Ended = tuple[int, str]  # a trial's position, and why it cannot be read; empty when all its windows are there

@@ -12,7 +12,7 @@ from torch import distributed, multiprocessing
 
 from protocols import DataError, Trial
 from sls_plugin.metrics.det import equal_error_rate
-from sls_plugin.scoring.pool import ScorePool, require_both_classes
+from sls_plugin.tasks.score_pool import ScorePool, require_both_classes
 
 N_TRIALS = 103
 TRIALS = [Trial(f"LA_D_{number}", f"{number}.flac", ("bonafide", "spoof", "spoof")[number % 3]) for number in range(N_TRIALS)]

@@ -7,8 +7,7 @@ import numpy as np
 import torch
 
 from protocols import DataError, Trial
-
-from .engine import ScoringEngine
+from sls_plugin.inference.engine import ScoringEngine
 
 
 @torch.inference_mode()

@@ -12,7 +12,7 @@ from torch import nn
 
 from fairseq_ckpt import CheckpointError
 from protocols import DataError
-from sls_plugin.fairseq_fixes import repair
+from sls_plugin.tasks.fairseq_patches import repair
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def test_a_missing_source_leaves_the_old_file(tmp_path: Path) -> None:
 BAD_DATA_IN_A_WORKER = """
 from torch.utils.data import DataLoader
 from protocols import DataError
-from sls_plugin.fairseq_fixes import repair
+from sls_plugin.tasks.fairseq_patches import repair
 
 class Recordings:
     def __len__(self):
@@ -143,5 +143,5 @@ def test_other_errors_keep_their_traceback(capsys: pytest.CaptureFixture[str]) -
         sys.excepthook(type(error), error, error.__traceback__)
     printed = capsys.readouterr().err
     assert printed.startswith("Traceback")
-    assert "test_fairseq_fixes.py" in printed
+    assert "test_fairseq_patches.py" in printed
     assert printed.endswith("ValueError: a bug\n")

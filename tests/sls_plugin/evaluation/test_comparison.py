@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from protocols.keys import read_keys
-from sls_plugin.report.comparison import evaluate_together
-from sls_plugin.report.evaluation import Bootstrap, evaluate
+from sls_plugin.evaluation.comparison import evaluate_together
+from sls_plugin.evaluation.evaluation import Bootstrap, evaluate
 
 
 @pytest.fixture

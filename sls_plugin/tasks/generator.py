@@ -8,8 +8,7 @@ from fairseq.data import Dictionary
 from torch import Tensor, nn
 
 from sls_plugin.data.clip_dataset import CLASSES
-
-from .engine import score_batch
+from sls_plugin.inference.engine import score_batch
 
 
 class TrialDictionary(Dictionary):

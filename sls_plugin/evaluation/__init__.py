@@ -1,0 +1,1 @@
+"""Scores against keys: error rates, breakdowns by condition, paired comparisons."""

@@ -1,0 +1,1 @@
+"""From waveforms to scores: detectors, batches, windows, shards."""

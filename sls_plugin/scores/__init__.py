@@ -1,0 +1,1 @@
+"""The files that hold scores: score files, timelines, the journal and metadata of a run."""

@@ -1,1 +1,0 @@
-"""From batches of waveforms to scores, and the files that hold them."""

@@ -10,7 +10,7 @@ from fairseq.optim.adam import FairseqAdam, FairseqAdamConfig
 from fairseq.optim.lr_scheduler.polynomial_decay_schedule import PolynomialDecayLRSchedule
 from omegaconf import DictConfig, OmegaConf
 
-from protocols import DataError, SettingError
+from protocols import SettingError
 from sls_plugin.optim.l2_adam import L2Adam, L2AdamConfig
 from sls_plugin.optim.two_stage import TwoStage, TwoStageConfig
 
@@ -69,7 +69,7 @@ def test_a_stage_is_fairseqs_polynomial_decay() -> None:
     ],
 )
 def test_settings_that_make_no_two_stages(first: int, settings: dict[str, Any], message: str) -> None:
-    with pytest.raises(DataError, match=message) as refusal:
+    with pytest.raises(SettingError, match=message) as refusal:
         TwoStage(configuration(**settings), optimiser(first))
     assert "\n" not in str(refusal.value)
 

@@ -181,7 +181,7 @@ def _score(args: argparse.Namespace, trials: Sequence[Trial], journal: "Journal"
         num_workers=args.num_workers,
         llr=args.llr,
         skip_broken=args.skip_broken,
-        for_long=_in_windows(args) or n_trials >= MANY_TRIALS,
+        pack_weights=_in_windows(args) or n_trials >= MANY_TRIALS,
     )
     progress = tqdm(total=len(trials), initial=journal.n_done, unit="clip", disable=not (show and sys.stderr.isatty()))
     with progress:

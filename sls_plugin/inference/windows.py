@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, IterableDataset
 from protocols import DataError, Trial
 from protocols.recordings import SAMPLE_RATE
 from sls_plugin.data.audio import fit_length, read_blocks
+from sls_plugin.data.loader import iterate
 from sls_plugin.inference.engine import ScoringEngine
 from sls_plugin.scores.timeline import WindowScore
 
@@ -90,7 +91,8 @@ def score_windows(engine: ScoringEngine, trials: Sequence[Trial], hop: int) -> I
     dataset = WindowDataset(trials, segment.n_samples, hop, segment.padding, engine.batch_size)
     scored: dict[int, list[WindowScore]] = defaultdict(list)  # of trials that have not ended
     # One decoder, whatever --num-workers says, keeps the batches the same, and with them the scores.
-    for windows, source, ended in DataLoader(dataset, batch_size=None, num_workers=min(1, engine.num_workers)):
+    loader = DataLoader(dataset, batch_size=None, num_workers=min(1, engine.num_workers))
+    for windows, source, ended in iterate(loader):
         scores = engine.score(source.to(engine.device)).tolist() if windows else []
         for (index, start, end), score in zip(windows, scores, strict=True):
             engine.require_finite(trials[index], score)

@@ -25,6 +25,7 @@ from sls_plugin.data.balanced_dataset import BalancedTrialDataset
 from sls_plugin.data.clip_dataset import Segment
 from sls_plugin.data.rawboost import RawBoost, RawBoostConfig
 from sls_plugin.data.trial_dataset import Crop, Padding, TrialDataset
+from sls_plugin.inference.half_precision import refuse_wrong_convolutions
 from sls_plugin.scores.score_file import write_errors, write_scores
 from sls_plugin.tasks.fairseq_patches import repair
 from sls_plugin.tasks.generator import TrialDictionary, TrialGenerator
@@ -70,6 +71,7 @@ class AsvspoofTask(FairseqTask):
         self.n_to_generate = 0
         self.shard_name = ""
         self.broken: dict[str, str] = {}
+        self.precision_is_checked = False
 
     @classmethod
     def setup_task(cls, cfg: AsvspoofConfig, **_: Any) -> "AsvspoofTask":
@@ -180,6 +182,7 @@ class AsvspoofTask(FairseqTask):
             raise SettingError("--head-lr-scale, --discriminator-lr-scale and --freeze-backbone-updates need --optimizer l2_adam")
         self._note_broken(sample)
         if sample["nsentences"]:
+            self._check_precision(sample, model)
             try:
                 with numpy_seed(self.cfg.seed, update_num, sample["id"][0].item()):  # layerdrop draws from numpy's global state
                     loss, sample_size, log = super().train_step(sample, model, criterion, optimizer, update_num, ignore_grad)
@@ -205,6 +208,7 @@ class AsvspoofTask(FairseqTask):
             trial = self.pool.trials[sample["id"][(sample["label"] < 0).nonzero()[0, 0]]]
             raise DataError(f"{self.pool.name}: trial {trial.id} has no label: validation needs labels, scoring does not")
         if sample["nsentences"]:
+            self._check_precision(sample, model)
             loss, sample_size, log = super().valid_step(sample, model, criterion)
             self.pool.add(sample["id"].tolist(), log.pop("scores").float().tolist())
         else:
@@ -234,6 +238,11 @@ class AsvspoofTask(FairseqTask):
             if name not in self.broken:
                 self.broken[name] = reason
                 logger.warning("left out trial %s: %s (%d so far)", name, reason, len(self.broken))
+
+    def _check_precision(self, sample: dict, model: nn.Module) -> None:
+        if not self.precision_is_checked:
+            refuse_wrong_convolutions(model, sample["net_input"]["source"])
+            self.precision_is_checked = True
 
     def _silent_step(self, sample: dict, model: nn.Module, criterion: nn.Module) -> tuple[Tensor, Any, dict]:
         """A step without loss and gradients, for a batch of broken clips only: other workers wait for this one's part."""

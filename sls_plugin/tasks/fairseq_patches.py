@@ -27,6 +27,7 @@ from fairseq_ckpt.detector import read_for_fairseq
 from fairseq_ckpt.errors import first_misfit
 from protocols import UserError
 from protocols.atomic import replacing
+from sls_plugin.data.loader import REMEDY, WORKER_DIED
 
 fairseqs_load_models = checkpoint_utils.load_model_ensemble_and_task
 _UNLOADABLE = re.compile("Cannot load model parameters from checkpoint (.*?); ")
@@ -136,7 +137,9 @@ def _one_line_message(error: BaseException) -> str:
             prefix = f"{kind.__module__}.{kind.__qualname__}: "
             if last_line.startswith(prefix):
                 return last_line.removeprefix(prefix)
-    return last_line if isinstance(error, UserError) else _misfit(error)
+    if isinstance(error, UserError):
+        return last_line
+    return REMEDY if WORKER_DIED in last_line else _misfit(error)
 
 
 def _misfit(error: BaseException) -> str:

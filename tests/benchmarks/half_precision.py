@@ -25,7 +25,7 @@ def main() -> None:
     scores = {}
     for dtype in (torch.float32, torch.bfloat16):
         model, segment = load_detector(args.checkpoint)
-        settings = {"device": args.device, "dtype": dtype, "batch_size": 8, "num_workers": 0, "for_long": True}
+        settings = {"device": args.device, "dtype": dtype, "batch_size": 8, "num_workers": 0, "pack_weights": True}
         engine = ScoringEngine(model, segment, **settings)
         scores[dtype] = np.array([score for _, score in engine.scores(trials)])
         eer, _ = equal_error_rate(scores[dtype][bonafide], scores[dtype][~bonafide])

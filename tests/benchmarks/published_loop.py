@@ -71,7 +71,7 @@ def scorer(side: str, model: nn.Module, paths: Sequence[Path], batch_size: int, 
         return lambda: plain_scores(model, paths, batch_size)
     if side == "plain":
         return torch.inference_mode()(lambda: plain_scores(model, paths, batch_size))
-    settings = {"device": "cpu", "dtype": dtype, "batch_size": batch_size, "num_workers": 0, "for_long": True}
+    settings = {"device": "cpu", "dtype": dtype, "batch_size": batch_size, "num_workers": 0, "pack_weights": True}
     engine = ScoringEngine(model, Segment(N_SAMPLES), **settings)
     trials = [Trial(str(path), str(path)) for path in paths]
     return lambda: [score for _, score in engine.scores(trials)]

@@ -23,7 +23,7 @@ from provenance import provenance
 from training_log import is_finished, read_log, validations
 
 from protocols import DataError, UserError, read_manifest
-from protocols.atomic import replacing
+from protocols.files import replacing
 
 Rows = list[tuple[str, ...]]
 HEADER = ("track", "phase", "run", "bona fide", "spoof", "EER (%)", "95 % interval", "min t-DCF")

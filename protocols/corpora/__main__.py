@@ -1,13 +1,17 @@
 """`python -m protocols.corpora TRACK`: what a recipe needs to know of the corpus that it scores, as shell variables."""
 
+import argparse
 import shlex
 import sys
 
 from protocols.corpora import CORPORA, canonical_name
 
 
-def main(name: str) -> int:
+def main() -> int:
     """Print the variables for a shell to evaluate; or, with status 2, one line that says why there are none."""
+    parser = argparse.ArgumentParser(prog="python -m protocols.corpora", description="Print what a track needs.")
+    parser.add_argument("track", metavar="TRACK", help="a corpus that recipes score, such as asvspoof2021-la")
+    name = parser.parse_args().track
     corpus = CORPORA.get(canonical_name(name))
     if corpus is None or corpus.track is None:
         names = (corpus.name for corpus in CORPORA.values() if corpus.track)
@@ -25,4 +29,4 @@ def main(name: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    sys.exit(main())

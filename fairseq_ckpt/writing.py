@@ -11,7 +11,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 
-from protocols.atomic import replacing
+from protocols.files import replacing
 
 from .errors import CheckpointError
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from protocols import DataError
-from protocols.recordings import SAMPLE_RATE
+from protocols.audio_format import SAMPLE_RATE
 
 FEWEST_RESAMPLES, MOST_RESAMPLES = 100, 100_000  # fewer have no 95 % interval, more tell nothing new
 

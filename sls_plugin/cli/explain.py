@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
 
     import torch  # slow to import: the problems above are told first
 
-    from protocols.atomic import replacing
+    from protocols.files import replacing
     from sls_plugin.inference.engine import ScoringEngine, load_detector
     from sls_plugin.inference.layer_weights import mean_layer_weights
 

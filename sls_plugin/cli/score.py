@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from fairseq_ckpt.errors import CheckpointError
 from protocols import DataError, Trial
-from protocols.recordings import SAMPLE_RATE
+from protocols.audio_format import SAMPLE_RATE
 
 from .arguments import add_recordings, duration, refuse_inputs, require_free, shard_of, usable_device
 

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from fairseq_ckpt.fingerprint import file_sha256
 from fairseq_ckpt.reading import checkpoint_file
 from protocols import DataError
-from protocols.atomic import replacing
-from protocols.recordings import SAMPLE_RATE
+from protocols.audio_format import SAMPLE_RATE
+from protocols.files import replacing
 from sls_plugin.inference.engine import load_detector
 from sls_plugin.inference.onnx_detector import INPUT, OUTPUTS, SUFFIX, ExportedDetector
 

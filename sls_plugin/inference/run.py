@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from fairseq_ckpt.errors import CheckpointError
 from protocols import DataError, SettingError, Trial
-from protocols.recordings import SAMPLE_RATE
+from protocols.audio_format import SAMPLE_RATE
 from sls_plugin.inference.inputs import read_inputs
 from sls_plugin.inference.shards import ProcessGroup, shard
 from sls_plugin.scores.journal import Journal, Outcome, joined, journal_path, journals

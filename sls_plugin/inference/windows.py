@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
 from protocols import DataError, Trial
-from protocols.recordings import SAMPLE_RATE
+from protocols.audio_format import SAMPLE_RATE
 from sls_plugin.data.audio import fit_length, read_blocks
 from sls_plugin.data.loader import iterate
 from sls_plugin.inference.engine import ScoringEngine

@@ -26,7 +26,7 @@ from fairseq_ckpt.checkpoint import is_ours
 from fairseq_ckpt.detector import read_for_fairseq
 from fairseq_ckpt.errors import first_misfit
 from protocols import UserError
-from protocols.atomic import replacing
+from protocols.files import replacing
 from sls_plugin.data.loader import REMEDY, WORKER_DIED
 
 fairseqs_load_models = checkpoint_utils.load_model_ensemble_and_task

@@ -4,7 +4,7 @@ import shutil
 import pytest
 
 from protocols import DataError, Trial
-from protocols.asvspoof2019 import read_trials
+from protocols.corpora.asvspoof2019_la import read_trials
 
 LA = "LA_0079 LA_E_1 - A07 spoof\nLA_0039 LA_E_2 - - bonafide\n"
 

@@ -3,7 +3,7 @@ import logging
 import pytest
 
 from protocols import DataError, Trial
-from protocols.mlaad import read_trials
+from protocols.corpora.mlaad import read_trials
 
 HEADER = "path|original_file|language|is_original_language|duration|training_data|model_name|architecture|transcript"
 

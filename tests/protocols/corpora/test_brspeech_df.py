@@ -1,7 +1,7 @@
 import pytest
 
 from protocols import DataError
-from protocols.brspeech_df import read_trials
+from protocols.corpora.brspeech_df import read_trials
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
 import pytest
 
 from protocols import Trial
-from protocols.asvspoof5 import KEY_PLACES, read_protocol, read_trials
-from protocols.places import find_file
+from protocols.corpora.asvspoof5 import PLACES, read_protocol, read_trials
+from protocols.files import find_file
 
 EVAL = (
     "E_0001 E_0000000000 F C01 1 E_0000000009 AC1 A17 spoof -\n"
@@ -39,6 +39,6 @@ def test_recordings_are_found_in_their_folder_or_from_its_parent(tmp_path, folde
 def test_the_key_of_evaluation_goes_first(tmp_path):
     for name in ("dev", "eval"):
         (tmp_path / f"ASVspoof5.{name}.track_1.tsv").touch()
-    assert find_file(tmp_path, KEY_PLACES, "keys").name == "ASVspoof5.eval.track_1.tsv"
+    assert find_file(tmp_path, PLACES, "keys").name == "ASVspoof5.eval.track_1.tsv"
     (tmp_path / "ASVspoof5.eval.track_1.tsv").unlink()
-    assert find_file(tmp_path, KEY_PLACES, "keys").name == "ASVspoof5.dev.track_1.tsv"
+    assert find_file(tmp_path, PLACES, "keys").name == "ASVspoof5.dev.track_1.tsv"

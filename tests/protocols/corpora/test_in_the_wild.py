@@ -4,8 +4,8 @@ from collections import Counter
 import pytest
 
 from protocols import DataError, Trial
-from protocols.in_the_wild import KEY_PLACES, read_key, read_trials
-from protocols.places import find_file
+from protocols.corpora.in_the_wild import PLACES, read_key, read_trials
+from protocols.files import find_file
 
 META = 'file,speaker,label\n0.wav,Alan Watts,spoof\n1.wav,"King, Martin Luther",bona-fide\n'
 KEY = "- 0.wav - - - spoof\n- 1.wav - - - bona-fide\n"
@@ -62,7 +62,7 @@ def test_without_meta_csv_a_key_is_asked_for(audio):
 
 @pytest.mark.parametrize("folder", ["release_in_the_wild", "."])
 def test_keys_are_found_beside_the_recordings_or_from_their_parent(audio, folder):
-    assert find_file(audio.parent / folder, KEY_PLACES, "keys").samefile(audio / "meta.csv")
+    assert find_file(audio.parent / folder, PLACES, "keys").samefile(audio / "meta.csv")
 
 
 def test_the_real_key(shared, tmp_path):

@@ -1,14 +1,16 @@
-"""MLAAD, the Multi-Language Audio Anti-Spoofing Dataset: spoofed speech of many synthesis models."""
+"""MLAAD, the Multi-Language Audio Anti-Spoofing Dataset: speech of many synthesis models, all spoof."""
 
 from collections.abc import Iterator
 from itertools import chain
 from os.path import abspath
 from pathlib import Path
 
-from .columns import read_table
-from .errors import DataError
-from .recordings import numbered, with_recordings
-from .trial import Trial
+from protocols.columns import read_table
+from protocols.corpus import Corpus, Reader
+from protocols.errors import DataError
+from protocols.published import HubDownload
+from protocols.recordings import with_line_numbers, with_recordings
+from protocols.trial import Trial
 
 COLUMNS = {"path": "id", "language": "language", "model_name": "attack", "architecture": "architecture"}
 
@@ -24,11 +26,26 @@ def read_trials(audio: Path, allow_missing: bool = False) -> list[Trial]:
     if not tables:
         raise DataError(f"{audio}: no meta.csv below this folder: give the folder that holds fake/LANGUAGE/MODEL/meta.csv")
     root = folder.parent if folder.name == "fake" else folder
-    listed = chain.from_iterable(numbered(table, _read_table(table)) for table in tables)
-    return with_recordings(listed, root, allow_missing)
+    located = chain.from_iterable(with_line_numbers(table, _read_table(table)) for table in tables)
+    return with_recordings(located, root, allow_missing)
 
 
 def _read_table(path: Path) -> Iterator[Trial]:
     """The trials of one model; the releases write their paths as `./fake/...`."""
     for trial in read_table(path, COLUMNS, delimiter="|"):
         yield Trial(trial.id.removeprefix("./"), "", "spoof", facts=trial.facts)
+
+
+CORPUS = Corpus(
+    name="mlaad",
+    title="MLAAD",
+    reader=Reader(read_trials, "fake/LANGUAGE/MODEL/meta.csv below --audio", optional=["allow_missing"]),
+    download=HubDownload(
+        "mueller91/MLAAD",
+        "CC BY-NC 4.0, gated: its terms must be accepted",
+        240,
+        folder="MLAAD",
+        parts_folder="fake",
+        manifests=["--audio ./fake --split mlaad"],
+    ),
+)

@@ -1,7 +1,7 @@
 import pytest
 
 from protocols import DataError, Trial
-from protocols.librispeech import read_trials
+from protocols.corpora.librispeech import read_trials
 
 
 @pytest.fixture

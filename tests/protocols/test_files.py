@@ -1,7 +1,7 @@
 import pytest
 
 from protocols import DataError
-from protocols.places import find_file
+from protocols.files import find_file
 
 PLACES = ("keys/LA/key.txt", "LA/key.txt", "key.txt")
 

@@ -4,8 +4,9 @@ from collections import Counter
 import pytest
 
 from protocols import DataError, Trial
-from protocols.asvspoof2021 import DF_KEY_PLACES, LA_KEY_PLACES, read_df_key, read_df_trials, read_la_key, read_la_trials
-from protocols.places import find_file
+from protocols.corpora import asvspoof2021_df as df
+from protocols.corpora import asvspoof2021_la as la
+from protocols.files import find_file
 
 LA = "LA_0009 LA_E_1 alaw ita_tx A07 spoof notrim eval\nLA_0020 LA_E_2 g722 loc_tx bonafide bonafide notrim hidden_track\n"
 DF = (
@@ -43,11 +44,11 @@ def audio(tmp_path):
 
 
 def test_the_key_of_la(package):
-    assert list(read_la_key(package / "keys/LA/CM/trial_metadata.txt")) == LA_TRIALS
+    assert list(la.read_key(package / "keys/LA/CM/trial_metadata.txt")) == LA_TRIALS
 
 
 def test_the_key_of_df(package):
-    assert list(read_df_key(package / "keys/DF/CM/trial_metadata.txt")) == [
+    assert list(df.read_key(package / "keys/DF/CM/trial_metadata.txt")) == [
         Trial("DF_E_1", "", "spoof", facts={
             "speaker": "LA_0023", "codec": "nocodec", "source": "asvspoof", "attack": "A14", "trim": "notrim",
             "phase": "progress", "vocoder": "traditional_vocoder",
@@ -62,7 +63,7 @@ def test_the_key_of_df(package):
 
 @pytest.mark.parametrize("folder", ["", "keys", "keys/{}", "keys/{}/CM"])
 def test_the_key_of_each_track_is_found_from_every_folder_above_it(package, folder):
-    for track, places in (("LA", LA_KEY_PLACES), ("DF", DF_KEY_PLACES)):
+    for track, places in (("LA", la.PLACES), ("DF", df.PLACES)):
         expected = package / "keys" / track / "CM" / "trial_metadata.txt"
         assert find_file(package / folder.format(track), places, "keys") == expected
 
@@ -70,8 +71,8 @@ def test_the_key_of_each_track_is_found_from_every_folder_above_it(package, fold
 @pytest.mark.parametrize(
     ("read", "key", "message"),
     [
-        (read_la_key, DF, "13 columns instead of 8: this is the key of DF: name that of LA"),
-        (read_df_key, LA, "8 columns instead of 13: this is the key of LA: name that of DF"),
+        (la.read_key, DF, "13 columns instead of 8: this is the key of DF: name that of LA"),
+        (df.read_key, LA, "8 columns instead of 13: this is the key of LA: name that of DF"),
     ],
 )
 def test_the_key_of_the_other_track_says_so(tmp_path, read, key, message):
@@ -83,18 +84,18 @@ def test_the_key_of_the_other_track_says_so(tmp_path, read, key, message):
 
 
 def test_a_list_alone_has_unknown_labels(audio):
-    trials = read_la_trials(audio, protocol=audio / "list.txt")
+    trials = la.read_trials(audio, protocol=audio / "list.txt")
     assert [(trial.id, trial.label, dict(trial.facts)) for trial in trials] == [("LA_E_2", "", {}), ("LA_E_1", "", {})]
 
 
 def test_keys_alone_have_the_order_of_the_keys(audio, package):
-    trials = read_df_trials(audio, keys=package)
+    trials = df.read_trials(audio, keys=package)
     assert [(trial.id, trial.label) for trial in trials] == [("DF_E_1", "spoof"), ("DF_E_2", "spoof")]
     assert [trial.audio for trial in trials] == [str(audio / "flac" / f"DF_E_{number}.flac") for number in (1, 2)]
 
 
 def test_a_list_with_keys_has_its_own_order_and_the_labels_of_the_keys(audio, package):
-    trials = read_la_trials(audio, protocol=audio / "list.txt", keys=package / "keys")
+    trials = la.read_trials(audio, protocol=audio / "list.txt", keys=package / "keys")
     assert [trial.id for trial in trials] == ["LA_E_2", "LA_E_1"]
     assert [(trial.label, trial.facts) for trial in trials] == [(trial.label, trial.facts) for trial in reversed(LA_TRIALS)]
 
@@ -102,7 +103,7 @@ def test_a_list_with_keys_has_its_own_order_and_the_labels_of_the_keys(audio, pa
 def test_trials_that_the_keys_do_not_have_are_counted_with_examples(audio, package):
     (audio / "list.txt").write_text("LA_E_1\n" + "".join(f"LA_X_{number}\n" for number in range(12)))
     with pytest.raises(DataError) as error:
-        read_la_trials(audio, protocol=audio / "list.txt", keys=package)
+        la.read_trials(audio, protocol=audio / "list.txt", keys=package)
     key = package / "keys/LA/CM/trial_metadata.txt"
     assert str(error.value).startswith(f"{audio / 'list.txt'}:2: 12 of 13 trials are not in {key} (LA_X_0, LA_X_1, ")
     assert "LA_X_9 and 2 more): give the list and the keys of the same corpus" in str(error.value)
@@ -112,15 +113,15 @@ def test_a_repeated_id_of_the_keys_is_found_although_a_list_is_given(audio, pack
     key = package / "keys/LA/CM/trial_metadata.txt"
     key.write_text(LA + LA)
     with pytest.raises(DataError, match=r"trial_metadata\.txt:3: repeated id 'LA_E_1'"):
-        read_la_trials(audio, protocol=audio / "list.txt", keys=key)
+        la.read_trials(audio, protocol=audio / "list.txt", keys=key)
 
 
 def test_without_a_list_or_keys_there_are_no_trials(audio):
     with pytest.raises(TypeError, match="a list of trials, a key, or both"):
-        read_la_trials(audio)
+        la.read_trials(audio)
 
 
-@pytest.mark.parametrize(("track", "read"), [("LA", read_la_key), ("DF", read_df_key)])
+@pytest.mark.parametrize(("track", "read"), [("LA", la.read_key), ("DF", df.read_key)])
 def test_keys_of_the_real_size_and_layout(shared, tmp_path, track, read):
     with tarfile.open(shared / "data/scores/keys21/keysB.tar.gz") as package:
         package.extraction_filter = getattr(tarfile, "data_filter", None)  # Python 3.11.3 and older have none

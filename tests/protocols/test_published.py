@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from protocols import Trial
-from protocols.published_counts import PUBLISHED_COUNTS, PublishedCount, published_count
+from protocols.corpora import CORPORA, find_corpus
+from protocols.published import PublishedCount
 
 COUNT = PublishedCount(100, 900, "part*.tar.gz", 4)
 
@@ -48,9 +49,12 @@ def test_a_corpus_in_one_archive():
 @pytest.mark.parametrize(
     ("corpus", "audio", "protocol", "n_trials"),
     [
-        ("asvspoof2019", "LA", "x/ASVspoof2019.LA.cm.train.trn.txt", 25_380),
-        ("asvspoof2019", "LA", "x/ASVspoof2019.LA.cm.dev.trl.txt", 24_844),
-        ("asvspoof2019", "LA", "x/ASVspoof2019.LA.cm.eval.trl.txt", 71_237),
+        ("asvspoof2019-la", "LA", "x/ASVspoof2019.LA.cm.train.trn.txt", 25_380),
+        ("asvspoof2019-la", "LA", "x/ASVspoof2019.LA.cm.dev.trl.txt", 24_844),
+        ("asvspoof2019-la", "LA", "x/ASVspoof2019.LA.cm.eval.trl.txt", 71_237),
+        ("asvspoof2019-pa", "PA", "x/ASVspoof2019.PA.cm.train.trn.txt", 54_000),
+        ("asvspoof2019-pa", "PA", "x/ASVspoof2019.PA.cm.dev.trl.txt", 29_700),
+        ("asvspoof2019-pa", "PA", "x/ASVspoof2019.PA.cm.eval.trl.txt", 134_730),
         ("asvspoof2021-la", "flac", None, 181_566),
         ("asvspoof2021-la", "flac", "ASVspoof2021.LA.cm.eval.trl.txt", 181_566),
         ("asvspoof2021-df", "flac", None, 611_829),
@@ -62,11 +66,11 @@ def test_a_corpus_in_one_archive():
     ],
 )
 def test_the_totals_that_the_organisers_publish(corpus, audio, protocol, n_trials):
-    assert published_count(corpus, Path(audio), protocol and Path(protocol)).n_trials == n_trials
+    assert find_corpus(corpus).published_count(Path(audio), protocol and Path(protocol)).n_trials == n_trials
 
 
 def test_all_of_librispeech_and_its_960_hours_of_training():
-    counts = PUBLISHED_COUNTS["librispeech"]
+    counts = CORPORA["librispeech"].counts
     assert sum(count.n_trials for subset, count in counts.items() if subset.startswith("train")) == 281_241
     assert sum(count.n_trials for count in counts.values()) == 292_367
 
@@ -76,16 +80,16 @@ def test_all_of_librispeech_and_its_960_hours_of_training():
     [
         ("folder", "test-clean", None),
         ("mlaad", "MLAAD", None),
-        ("asvspoof2019", "PA", "ASVspoof2019.PA.cm.train.trn.txt"),
-        ("asvspoof2019", "LA", "mine.txt"),
+        ("asvspoof2019-la", "PA", "ASVspoof2019.PA.cm.train.trn.txt"),
+        ("asvspoof2019-la", "LA", "mine.txt"),
         ("librispeech", "LibriSpeech", None),
     ],
 )
 def test_lists_of_which_nothing_is_published(corpus, audio, protocol):
-    assert published_count(corpus, Path(audio), protocol and Path(protocol)) is None
+    assert find_corpus(corpus).published_count(Path(audio), protocol and Path(protocol)) is None
 
 
 def test_the_subset_is_known_from_inside_it(tmp_path, monkeypatch):
     (tmp_path / "test-clean").mkdir()
     monkeypatch.chdir(tmp_path / "test-clean")
-    assert published_count("librispeech", Path(), None).n_trials == 2_620
+    assert CORPORA["librispeech"].published_count(Path(), None).n_trials == 2_620

@@ -14,15 +14,14 @@ from omegaconf import DictConfig, ListConfig
 from omegaconf.base import ContainerMetadata, Metadata
 from omegaconf.nodes import AnyNode
 from safetensors import safe_open
-from safetensors.torch import load_file
 
 from .errors import CheckpointError
 
 NUMPY_SCALAR = np.float64(0).__reduce__()[0]  # the function that makes a number of a type and its bytes
-# All that a pickle may name beside PyTorch's own tensors and plain containers. Each only holds data.
+# All that a pickle may name beside PyTorch's own tensors and plain containers. None of them does more than hold data.
 SAFE_GLOBALS = [
     argparse.Namespace,  # `args`, the options of a training run, as fairseq kept them before it had `cfg`
-    DictConfig,  # `cfg`, as fairseq kept it before it turned it into plain dictionaries; the next nine are parts of it
+    DictConfig,  # `cfg`, as fairseq kept it before it stored plain dictionaries; the next nine are parts of it
     ListConfig,
     AnyNode,
     ContainerMetadata,
@@ -114,7 +113,8 @@ def _unpickle(path: Path) -> Any:
 def _read_safetensors(path: Path) -> dict[str, Any]:
     with safe_open(path, framework="pt") as file:
         metadata = file.metadata() or {}
-    tensors = load_file(path)
+        names = getattr(file, "offset_keys", file.keys)()  # in the order of the file; old versions sort them
+        tensors = {name: file.get_tensor(name) for name in names}
     return {"cfg": json.loads(metadata["cfg"]), "model": tensors} if "cfg" in metadata else tensors
 
 

@@ -230,7 +230,8 @@ def require_matching_sizes(config: Mapping[str, Any], shapes: Shapes, source: ob
     for name in SIZES + (QUANTIZER_SIZES if quantizes else ()):
         value = config.get(name, 0)
         if not (isinstance(value, int) and value <= shown[name]):
-            raise CheckpointError(f"{source}: tensors do not fit its own configuration ({name} is {value!r}, not {shown[name]})")
+            found = f"no encoder.layers.{shown[name]}" if name == "encoder_layers" else f"only {shown[name]}"
+            raise CheckpointError(f"{source}: tensors do not fit its own configuration ({name} is {value!r}, they have {found})")
     if config.get("conv_feature_layers") is None:
         return
     for number, (channels, kernel, _) in enumerate(parse_conv_layers(config["conv_feature_layers"], source)):

@@ -1,4 +1,4 @@
-"""What a checkpoint is, without reading its tensors' values."""
+"""A summary of a checkpoint, without reading the values of its tensors."""
 
 import zipfile
 from collections import Counter

@@ -23,6 +23,6 @@ def run(args: argparse.Namespace) -> int:
         print(f"{checkpoint.path}: {note}: {', '.join(names)}")
     for problem in verdict.problems:
         print(f"{checkpoint.path}: {problem}")
-    outcome = f"{len(verdict.problems):,} problems" if verdict.problems else "complete, finite, as its layout wants it"
+    outcome = f"{len(verdict.problems):,} problems" if verdict.problems else "complete, finite, as its layout requires"
     print(f"{checkpoint.path}: {checkpoint.layout.name}, {outcome}; tensors' SHA-256 {verdict.tensors_sha256}")
     return 1 if verdict.problems else 0

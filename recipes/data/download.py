@@ -130,7 +130,7 @@ def fetch_and_prepare(name: str, offer: Offer, parts: Sequence[str], dest: Path)
 def fetch(file: Published, folder: Path, page: str) -> None:
     """Download a file unless it is there, check it either way, and unpack it unless that was done."""
     from fairseq_ckpt.downloading import download as download_file  # slow to import: it brings torch
-    from fairseq_ckpt.downloading import misfit
+    from fairseq_ckpt.downloading import integrity_error
 
     path = folder / file.file_name
     unpacked = folder / f"{file.file_name}.unpacked"
@@ -143,7 +143,7 @@ def fetch(file: Published, folder: Path, page: str) -> None:
             download_file(file, path)
         except CheckpointError as error:
             raise CheckpointError(f"{error} (the files are listed on {page})") from None
-    elif problem := misfit(file, path):
+    elif problem := integrity_error(file, path):
         raise CheckpointError(f"{path}: {problem}: move it away and give the same command again")
     known = [name for name, value in (("size", file.n_bytes), ("SHA-256", file.sha256), ("MD5", file.md5)) if value]
     checked = f"right: {' and '.join(known)}" if known else "no checksum is published"

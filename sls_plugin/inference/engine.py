@@ -33,8 +33,8 @@ def load_detector(path: str | Path) -> tuple[nn.Module, Segment]:
     from fairseq_ckpt.detector import read_detector
 
     checkpoint = read_detector(path)
-    config = OmegaConf.create(checkpoint["cfg"])
-    detector = {"cfg": config, "model": checkpoint["model"]}
+    config = OmegaConf.create(checkpoint.config)
+    detector = {"cfg": config, "model": checkpoint.tensors}
     (model,), _, _ = checkpoint_utils.load_model_ensemble_and_task([str(path)], state=detector)
     return model, Segment(config.task.max_samples, "start", str(config.task.padding))
 

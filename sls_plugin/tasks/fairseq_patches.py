@@ -22,9 +22,9 @@ from torch.multiprocessing import ProcessRaisedException
 from torch.overrides import TorchFunctionMode
 
 from fairseq_ckpt import CheckpointError
-from fairseq_ckpt.checkpoint import is_ours
 from fairseq_ckpt.detector import read_for_fairseq
 from fairseq_ckpt.errors import first_misfit
+from fairseq_ckpt.identification import is_ours
 from protocols import UserError
 from protocols.files import replacing
 from sls_plugin.data.loader import REMEDY, WORKER_DIED

@@ -62,7 +62,7 @@ def difference(original: Path) -> float:
     import torch
     from made_checkpoints import write_original_sls
 
-    from fairseq_ckpt.presets import XLSR_300M
+    from fairseq_ckpt.wav2vec.spec import XLSR_300M
     from sls_plugin.inference.engine import load_detector
 
     reference = write_original_sls(original, config=XLSR_300M, n_frames=201)

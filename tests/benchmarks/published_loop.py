@@ -30,8 +30,8 @@ from detectors import build_published_size
 from reference.sls_reference import ReferenceSLS, reference_loss
 from torch import Tensor, nn
 
-from fairseq_ckpt.backbone import build_backbone
-from fairseq_ckpt.presets import XLSR_300M
+from fairseq_ckpt.wav2vec.backbone import build_backbone
+from fairseq_ckpt.wav2vec.spec import XLSR_300M
 from protocols import Trial
 from sls_plugin.data.clip_dataset import Segment
 from sls_plugin.inference.engine import ScoringEngine

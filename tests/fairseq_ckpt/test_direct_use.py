@@ -17,7 +17,7 @@ from omegaconf import OmegaConf
 
 from fairseq_ckpt import CheckpointError
 from fairseq_ckpt.conversion import convert
-from fairseq_ckpt.detector import read_detector
+from fairseq_ckpt.detector import read_detector, read_for_fairseq
 from fairseq_ckpt.writing import write_pickled
 from protocols import Trial, write_manifest
 from sls_plugin.__main__ import main
@@ -106,7 +106,7 @@ def test_fairseq_train_goes_on_from_it(original: Path, data: Path, expected: dic
 
 def backbone_of(original: Path, folder: Path) -> Path:
     """A pre-trained checkpoint of the same sizes, with other weights: nothing of it may remain."""
-    config = read_detector(original)["cfg"]["model"]["w2v_args"]
+    config = read_detector(original).config["model"]["w2v_args"]
     tensors = {
         name.removeprefix("module.ssl_model.model."): tensor + 1
         for name, tensor in torch.load(original).items()
@@ -121,7 +121,7 @@ def test_a_damaged_checkpoint_of_ours_is_told_in_one_line(
 ) -> None:
     for number, change in enumerate(({"fc0.bias": None}, {"more": torch.zeros(1)}, {"fc0.bias": torch.zeros(2)})):
         path = tmp_path / f"{number}.pt"
-        content = read_detector(original)
+        content = read_for_fairseq(original)
         changed = {name: tensor for name, tensor in (content["model"] | change).items() if tensor is not None}
         write_pickled(content | {"model": changed}, path)
         assert main(["score", str(path), str(data / "eval.tsv"), "--output", str(tmp_path / "scores.txt")]) == 1
@@ -204,7 +204,7 @@ def test_fairseqs_own_reader_takes_old_checkpoints(tiny_checkpoint: Path, tmp_pa
 def test_a_checkpoint_builds_nothing_that_runs_its_settings(tmp_path: Path, section: str, settings: dict) -> None:
     path, trace = tmp_path / "a.pt", tmp_path / "trace"
     torch.save(aasist_tensors(), path)
-    content = read_detector(path)
+    content = read_for_fairseq(path)
     content["cfg"][section] = json.loads(json.dumps(settings).replace("{trace}", str(trace)))
     write_pickled(content, path)
     for load in (load_detector, lambda path: checkpoint_utils.load_model_ensemble([str(path)])):
@@ -217,7 +217,7 @@ def test_a_checkpoint_builds_nothing_that_runs_its_settings(tmp_path: Path, sect
 def test_what_is_built_is_what_was_checked(tmp_path: Path) -> None:
     clean, evil, trace = tmp_path / "clean.pt", tmp_path / "clean-evil.pt", tmp_path / "trace"
     torch.save(aasist_tensors(), clean)
-    content = read_detector(clean)
+    content = read_for_fairseq(clean)
     code = {"arch": "wav2vec2", "task": "asvspoof", "data": "", "conv_feature_layers": f"open('{trace}', 'w')"}
     write_pickled(content | {"args": argparse.Namespace(**code)}, evil)  # fairseq would prefer it to `cfg`
     (model,), _ = checkpoint_utils.load_model_ensemble([str(evil)])
@@ -252,7 +252,7 @@ def test_shared_tensors_are_written_apart(tmp_path: Path) -> None:
     first, second = (f"encoder.{block}.0.conv2.weight" for block in (2, 3))
     torch.save(tensors | {second: tensors[first]}, tmp_path / "a.pth")
     convert(tmp_path / "a.pth", tmp_path / "a.safetensors", "safetensors")
-    written = read_detector(tmp_path / "a.safetensors")["model"]
+    written = read_detector(tmp_path / "a.safetensors").tensors
     assert torch.equal(written[first], written[second])
     with pytest.raises(CheckpointError, match=r"trap\.safetensors: not a safetensors file"):
         convert(tmp_path / "a.pth", tmp_path / "trap.safetensors", "fairseq")

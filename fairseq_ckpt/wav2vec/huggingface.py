@@ -1,23 +1,23 @@
 """wav2vec 2.0 between fairseq's names and those of Hugging Face's `Wav2Vec2ForPreTraining`.
 
-The tensors are the same. What differs is what the networks return: `hidden_states[0]` of `transformers` is the input of the
-first layer, and `hidden_states[i]` equals fairseq's `layer_results[i - 1]`, but for the last one. Versions before 5 take that
-after the encoder's final layer norm, where fairseq's layer results all lie before it (version 5.23 does too);
-`last_hidden_state` is after it in all versions. A detector that taps every layer must not take the normalised one.
+The tensors are the same, the outputs differ. `hidden_states[0]` of `transformers` is the input of the first layer, and
+`hidden_states[i]` equals fairseq's `layer_results[i - 1]`, except the last one: `transformers` before version 5 takes it
+after the encoder's final layer norm, fairseq (and version 5.23) before it. `last_hidden_state` is after the norm in all
+versions. A detector that taps every layer needs the outputs before the norm.
 """
 
-import ast
 import json
 import re
 from pathlib import Path
 from typing import Any
 
-from .errors import CheckpointError
-from .presets import XLSR_300M
-from .shapes import Shapes
-from .wav2vec import Wav2Vec
+from fairseq_ckpt.errors import CheckpointError
+from fairseq_ckpt.settings import plain_settings
+from fairseq_ckpt.shapes import Shapes
 
-# fairseq's name, Hugging Face's; each # is a number, and what follows a dot at the end stays.
+from .spec import XLSR_300M, Wav2VecSpec, parse_conv_layers
+
+# fairseq's name, Hugging Face's. Each # is a number; a name that ends in a dot is the beginning of several.
 NAMES = (
     ("mask_emb", "wav2vec2.masked_spec_embed"),
     ("feature_extractor.conv_layers.#.0.", "wav2vec2.feature_extractor.conv_layers.#.conv."),
@@ -37,7 +37,7 @@ NAMES = (
     ("project_q.", "project_q."),
     ("final_proj.", "project_hid."),
 )
-# Settings of the same meaning and value: fairseq's name, Hugging Face's.
+# Settings that differ in nothing but their names: fairseq's, Hugging Face's.
 SETTINGS = (
     ("encoder_layers", "num_hidden_layers"),
     ("encoder_embed_dim", "hidden_size"),
@@ -61,44 +61,53 @@ SETTINGS = (
 
 
 def hugging_face_name(name: str) -> str:
-    """The name of a tensor of fairseq's network at Hugging Face."""
-    return _translated(name, NAMES)
+    """fairseq's name of a tensor to Hugging Face's.
+
+    >>> hugging_face_name("encoder.layers.7.fc1.weight")
+    'wav2vec2.encoder.layers.7.feed_forward.intermediate_dense.weight'
+    """
+    return _translate(name, NAMES)
 
 
 def fairseq_names(names: list[str]) -> dict[str, str]:
-    """Names of one file at Hugging Face to fairseq's; those that it has no place for keep theirs."""
+    """Names in one file of Hugging Face's to fairseq's; names that fairseq's network does not have stay as they are."""
     group_norm = "wav2vec2.feature_extractor.conv_layers.1.layer_norm.weight" not in names
     skipped = "feature_extractor.conv_layers.#.2.1." if group_norm else "feature_extractor.conv_layers.#.2."
     rules = [(theirs, ours) for ours, theirs in NAMES if ours != skipped]
-    return {name: _translated(name, rules) for name in names}
+    return {name: _translate(name, rules) for name in names}
 
 
 def hugging_face_tensors(shapes: Shapes) -> Shapes:
-    """Names and shapes of the network whose sizes a file of Hugging Face shows."""
+    """Names and shapes of the network whose sizes the tensors of a Hugging Face file show."""
     names = fairseq_names(list(shapes))
-    network = Wav2Vec.of({names[name]: shape for name, shape in shapes.items()})
+    network = Wav2VecSpec.from_shapes({names[name]: shape for name, shape in shapes.items()})
     return {hugging_face_name(name): shape for name, shape in network.tensors().items()}
 
 
 def config_from_hugging_face(path: Path) -> dict[str, Any]:
     """fairseq's `cfg.model` from a `config.json`; raises CheckpointError when it is missing or of another model."""
+    if path.exists() and not path.is_file():
+        raise CheckpointError(f"{path}: not a file: fetch the config.json that belongs to the tensors")
     try:
-        theirs = json.loads(path.read_text(encoding="utf-8"))
+        theirs = plain_settings(json.loads(path.read_text(encoding="utf-8")), path)
         layers = list(zip(theirs["conv_dim"], theirs["conv_kernel"], theirs["conv_stride"], strict=True))
         config = {ours: theirs[name] for ours, name in SETTINGS}
         mode = {"layer": "layer_norm", "group": "default"}[theirs["feat_extract_norm"]]
     except FileNotFoundError:
         raise CheckpointError(f"{path}: missing: fetch the config.json that belongs to the tensors") from None
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise CheckpointError(f"{path}: not the configuration of a wav2vec 2.0 network ({error}): fetch it again") from None
     return XLSR_300M | config | {"extractor_mode": mode, "conv_feature_layers": str(layers)}
 
 
-def config_for_hugging_face(config: dict[str, Any], network: Wav2Vec) -> dict[str, Any]:
-    """The `config.json` of a network, from fairseq's `cfg.model` and from its sizes."""
-    settings = network.shown() | config
+def config_for_hugging_face(config: dict[str, Any], network: Wav2VecSpec, source: object) -> dict[str, Any]:
+    """The `config.json` of a network, from fairseq's `cfg.model` and from its sizes.
+
+    Raises CheckpointError, naming `source`, when its convolutions are not plain numbers.
+    """
+    settings = network.to_fairseq_config() | config
     settings["latent_dim"] = network.code_groups * network.code_size  # fairseq writes 0 for as many as targets
-    layers = [layer for part in _terms(settings["conv_feature_layers"]) for layer in part]
+    layers = parse_conv_layers(settings["conv_feature_layers"], source)
     dimensions, kernels, strides = (list(column) for column in zip(*layers, strict=True))
     return {theirs: settings[ours] for ours, theirs in SETTINGS if ours in settings} | {
         "model_type": "wav2vec2",
@@ -114,13 +123,7 @@ def config_for_hugging_face(config: dict[str, Any], network: Wav2Vec) -> dict[st
     }
 
 
-def _terms(layers: str) -> list[list[tuple[int, int, int]]]:
-    """fairseq's sum of lists, such as `[(512, 10, 5)] + [(512, 3, 2)] * 4`, one list per term."""
-    terms = [term.partition("*") for term in layers.split("+")]
-    return [ast.literal_eval(part.strip()) * int(times or 1) for part, _, times in terms]
-
-
-def _translated(name: str, rules: Any) -> str:
+def _translate(name: str, rules: Any) -> str:
     for source, target in rules:
         match = re.match(re.escape(source).replace(r"\#", r"(\d+)"), name)
         if match and (source.endswith(".") or match.end() == len(name)):

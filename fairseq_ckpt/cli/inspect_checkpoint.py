@@ -4,7 +4,8 @@ import argparse
 import json
 from typing import Any
 
-HELP = "say what a checkpoint is: layout, sizes, types, configuration, hash"
+HELP = "print what a checkpoint is: layout, sizes, types, configuration, hash"
+EXAMPLE = "MMpaper_model.pth"
 SHOWN = (  # of the configuration; --json has all of it
     "encoder_layers",
     "encoder_embed_dim",
@@ -20,7 +21,7 @@ SHOWN = (  # of the configuration; --json has all of it
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", metavar="FILE", help="checkpoint, or folder as Hugging Face makes it")
+    parser.add_argument("file", metavar="FILE", help="checkpoint, or folder of Hugging Face")
     parser.add_argument("--json", action="store_true", help="print JSON, with the whole configuration")
 
 
@@ -45,7 +46,7 @@ def _table(facts: dict[str, Any]) -> str:
 
 
 def _settings(config: dict[str, Any]) -> dict[str, Any]:
-    """The settings that people ask for: of the backbone, and the length of a clip."""
+    """The settings that are asked for most: the backbone's, and the length of a clip."""
     model, task = (config.get(section) or {} for section in ("model", "task"))
     backbone = model.get("w2v_args") or model
     settings = {name: backbone[name] for name in SHOWN if name in backbone}

@@ -21,8 +21,8 @@ from protocols import DataError, UserError
 from protocols.corpora import CORPORA, canonical_name
 from protocols.published import Download, HubDownload, Part, Published
 from protocols.recordings import list_names
-from sls_plugin.__main__ import leave_closed_pipe
 from sls_plugin.__main__ import main as sls
+from sls_plugin.cli.common import exit_on_broken_pipe
 
 ARCHIVES = (".zip", ".tar", ".tar.gz")
 BLOCK = 1 << 20  # bytes
@@ -63,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             print(table(known), flush=True)
         except BrokenPipeError:
-            return leave_closed_pipe()
+            return exit_on_broken_pipe()
         return 0
     if not (args.corpus and args.dest):
         parser.error("give a CORPUS and --dest, or --list")

@@ -7,8 +7,7 @@ from pathlib import Path
 from protocols import DataError
 from protocols.corpora import canonical_name
 from protocols.keys import PHASES, corpora_with_keys, read_keys
-
-from .arguments import refuse_inputs, require_free
+from sls_plugin.scores.outputs import refuse_inputs, require_free
 
 HELP = "turn scores into log-likelihood ratios, and fuse several systems"
 

@@ -10,8 +10,8 @@ from protocols.corpora import CORPORA, canonical_name
 from protocols.corpus import Reader
 from protocols.recordings import MissingRecordings, with_durations
 from protocols.trial import LABELS
+from sls_plugin.cli.common import positive
 
-from .arguments import positive
 from .corpora import help_table
 
 HELP = "write the manifest of a corpus"

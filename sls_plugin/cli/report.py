@@ -6,8 +6,8 @@ from pathlib import Path
 from protocols.corpora import canonical_name
 from protocols.files import replacing
 from protocols.keys import PHASES, corpora_with_keys, read_keys
-
-from .arguments import add_resampling, finite_number, refuse_inputs
+from sls_plugin.cli.common import add_resampling, finite_number
+from sls_plugin.scores.outputs import refuse_inputs
 
 HELP = "write an HTML report on one or several score files"
 

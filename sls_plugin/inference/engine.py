@@ -1,4 +1,4 @@
-"""A checkpoint and a list of trials to scores."""
+"""A model and a list of trials to scores."""
 
 import logging
 import math
@@ -13,30 +13,9 @@ from protocols import DataError, Trial
 from sls_plugin.data.clip_dataset import ClipDataset, Segment
 from sls_plugin.data.loader import iterate
 from sls_plugin.inference.half_precision import CHECKED_CLIPS, is_half, repair_convolutions, require_close
-from sls_plugin.inference.onnx_detector import SUFFIX, load_exported
 from sls_plugin.modules.packed_weights import pack_weights
 
 logger = logging.getLogger(__name__)
-
-
-def load_detector(path: str | Path) -> tuple[nn.Module, Segment]:
-    """A detector and the part of an utterance that it takes.
-
-    The file is a checkpoint that training or the original authors wrote, or what `sls export` made of one.
-    """
-    if Path(path).suffix.lower() == SUFFIX:
-        return load_exported(path)
-    from fairseq import checkpoint_utils  # slow to import, and an exported detector is scored without it
-    from omegaconf import OmegaConf
-
-    import sls_plugin.tasks  # noqa: F401  (registers the models)
-    from fairseq_ckpt.detector import read_detector
-
-    checkpoint = read_detector(path)
-    config = OmegaConf.create(checkpoint.config)
-    detector = {"cfg": config, "model": checkpoint.tensors}
-    (model,), _, _ = checkpoint_utils.load_model_ensemble_and_task([str(path)], state=detector)
-    return model, Segment(config.task.max_samples, "start", str(config.task.padding))
 
 
 @torch.inference_mode()

@@ -28,10 +28,14 @@ LONGEST_WINDOW = 3600  # seconds
 
 @dataclass(frozen=True)
 class ScoringSummary:
-    """How many scores a run wrote, and how many broken recordings have none; None for both if nothing was left to do."""
+    """How many scores a run wrote, and how many broken recordings have none; None for both if nothing was left to do.
+
+    `is_share`: another process of the run writes the file.
+    """
 
     n_scores: int | None = None
     n_broken: int | None = None
+    is_share: bool = False
 
 
 @dataclass
@@ -42,7 +46,7 @@ class ScoringRun:
     process 0 writes the file. `window` and `hop` are in seconds; without them a recording is scored by its first clip.
 
     >>> ScoringRun("checkpoint_best.pt", ["recordings/"], "scores.txt", resume=True).run()  # doctest: +SKIP
-    ScoringSummary(n_scores=120, n_broken=0)
+    ScoringSummary(n_scores=120, n_broken=0, is_share=False)
     """
 
     checkpoint: str | Path
@@ -126,7 +130,7 @@ class ScoringRun:
             self._score(own, journal, record["n_trials"], show=group.rank == 0)
             n_done = group.gather(journal.n_done)
             if group.rank:
-                return ScoringSummary(0, 0)
+                return ScoringSummary(is_share=True)
             try:
                 return self._finish(journal, n_done, record)
             except OSError as error:

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
-from protocols import DataError, Trial
+from protocols import DataError, SettingError, Trial
 from protocols.audio_format import SAMPLE_RATE
 from sls_plugin.data.audio import fit_length, read_blocks
+from sls_plugin.data.clip_dataset import Segment
 from sls_plugin.data.loader import iterate
 from sls_plugin.inference.engine import ScoringEngine
 from sls_plugin.scores.timeline import WindowScore
@@ -80,6 +81,15 @@ class WindowDataset(IterableDataset):
 
     def _stacked(self, waveforms: list[np.ndarray]) -> Tensor:
         return torch.from_numpy(np.array(waveforms, np.float32).reshape(-1, self.n_samples))  # B x samples
+
+
+def hop_samples(segment: Segment, hop: float | None) -> int:
+    """The hop in samples, by default half a window; SettingError when samples between windows would be skipped."""
+    n_samples = (segment.n_samples + 1) // 2 if hop is None else round(hop * SAMPLE_RATE)
+    if n_samples > segment.n_samples:
+        longer = f"--hop {n_samples / SAMPLE_RATE:g} is longer than the windows of {segment.n_samples / SAMPLE_RATE:g} s"
+        raise SettingError(f"{longer}: samples between windows would be skipped")
+    return n_samples
 
 
 def score_windows(engine: ScoringEngine, trials: Sequence[Trial], hop: int) -> Iterator[tuple[str, list[WindowScore] | str]]:

@@ -21,9 +21,9 @@ from fairseq_ckpt.detector import read_detector, read_for_fairseq
 from fairseq_ckpt.writing import write_pickled
 from protocols import Trial, write_manifest
 from sls_plugin.__main__ import main
-from sls_plugin.inference.engine import load_detector
+from sls_plugin.inference.load import load_detector
 from sls_plugin.scores.score_file import read_scores
-from sls_plugin.tasks.fairseq_patches import repair
+from sls_plugin.tasks.fairseq_patches import patch_fairseq
 
 N_SAMPLES = 3920  # of a clip for the small SLS: 12 frames
 
@@ -75,7 +75,7 @@ def test_24_layers(tmp_path: Path) -> None:
     model = {"_name": "sls", "w2v_args": config, "max_samples": N_SAMPLES}
     task = {"_name": "asvspoof", "data": "", "max_samples": N_SAMPLES, "padding": "tile", "seed": 1, "train_subset": "train"}
     write_pickled({"cfg": {"task": task, "model": model}, "model": reference.state_dict()}, tmp_path / "checkpoint.pt")
-    detector, _ = load_detector(tmp_path / "checkpoint.pt")
+    detector = load_detector(tmp_path / "checkpoint.pt").model
     waveforms = 0.1 * torch.randn(3, N_SAMPLES, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         torch.testing.assert_close(detector.eval()(waveforms), reference(waveforms), rtol=0, atol=1e-4)
@@ -135,7 +135,8 @@ def test_published_weights_of_aasist(shared: Path, tmp_path: Path, name: str) ->
     """The outputs of the original code for one second of a tone, repeated to its length."""
     t = torch.arange(64_600) / 16_000
     expected = {"AASIST": [0.7177984, -1.6101285], "AASIST-L": [4.6033263, -4.1949716]}[name]
-    model, segment = load_detector(shared / "data" / "weights" / f"{name}.pth")
+    detector = load_detector(shared / "data" / "weights" / f"{name}.pth")
+    model, segment = detector.model, detector.segment
     with torch.no_grad():
         logits = model.eval()(0.1 * torch.sin(2 * torch.pi * 440 * t).unsqueeze(0))[0]
     np.testing.assert_allclose(logits, expected, rtol=0, atol=1e-3)
@@ -157,7 +158,8 @@ def test_every_other_original_gets_the_model_that_it_belongs_to(tmp_path: Path, 
     torch.manual_seed(1)
     model = MODEL_REGISTRY[name].build_model(cfg, None).eval()
     torch.save(model.state_dict(), tmp_path / "original.pth")
-    loaded, segment = load_detector(tmp_path / "original.pth")
+    detector = load_detector(tmp_path / "original.pth")
+    loaded, segment = detector.model, detector.segment
     assert type(loaded) is type(model)
     assert segment.n_samples == LENGTHS.get(name, 64_600)
     waveform = 0.1 * torch.randn(1, segment.n_samples)
@@ -173,7 +175,7 @@ def repaired(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("load_checkpoint_to_cpu", "load_model_ensemble_and_task"):
         monkeypatch.setattr(checkpoint_utils, name, getattr(checkpoint_utils, name))  # put back after the test
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)
-    repair()
+    patch_fairseq()
 
 
 @pytest.mark.usefixtures("repaired")

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from protocols import DataError, Trial
 from sls_plugin.data.clip_dataset import Segment
-from sls_plugin.inference.engine import ScoringEngine, load_detector
+from sls_plugin.inference.engine import ScoringEngine
+from sls_plugin.inference.load import load_detector
 
 N_SAMPLES = 50
 BROKEN = (3, 8, 9, 10, 11)  # of batches of four, one in the first and all of the third
@@ -95,7 +96,7 @@ def test_a_detector_is_loaded_without_drawing_weights(tmp_path: Path, tiny_check
     expected = write_detector(tmp_path / "sls.pt", "sls_xlsr_300m", 4_320, "--w2v-path", str(tiny_checkpoint))
     torch.manual_seed(3)
     before = torch.get_rng_state()
-    model, _ = load_detector(tmp_path / "sls.pt")
+    model = load_detector(tmp_path / "sls.pt").model
     assert torch.equal(torch.get_rng_state(), before)
     for name, tensor in expected.state_dict().items():
         assert torch.equal(model.state_dict()[name], tensor), name

@@ -9,15 +9,16 @@ import pytest
 import torch
 from detectors import build, build_published_size, waveforms, write_detector
 from fairseq.models import ARCH_MODEL_REGISTRY
+from fairseq_ckpt.presets import TINY
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fairseq_ckpt.presets import TINY
 from protocols import DataError, SettingError, Trial
 from sls_plugin.data.clip_dataset import Segment
 from sls_plugin.inference import half_precision
-from sls_plugin.inference.engine import ScoringEngine, load_detector
+from sls_plugin.inference.engine import ScoringEngine
 from sls_plugin.inference.half_precision import check_half_precision, refuse_wrong_convolutions, repair_convolutions
+from sls_plugin.inference.load import load_detector
 from sls_plugin.tasks.generator import TrialDictionary, TrialGenerator
 
 N_SAMPLES = 4_320
@@ -107,7 +108,8 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint: Path) 
 
 
 def engine(checkpoint: Path, dtype: torch.dtype, **options: object) -> ScoringEngine:
-    model, segment = load_detector(checkpoint)
+    detector = load_detector(checkpoint)
+    model, segment = detector.model, detector.segment
     return ScoringEngine(model, segment, device="cpu", dtype=dtype, batch_size=8, num_workers=0, **options)
 
 
@@ -139,14 +141,14 @@ def test_a_wrong_convolution_alone_would_be_refused(
 
 
 def test_fairseqs_generation_is_checked_too(checkpoint: Path, wrong_linear: None) -> None:
-    model, _ = load_detector(checkpoint)
+    model = load_detector(checkpoint).model
     sample = {"net_input": {"source": waveforms(N_SAMPLES, 8).bfloat16()}}
     with pytest.raises(SettingError, match="use --dtype float32"):
         TrialGenerator(TrialDictionary()).generate([model.bfloat16()], sample)
 
 
 def test_a_model_in_half_precision_keeps_its_weights(checkpoint: Path) -> None:
-    model, _ = load_detector(checkpoint)
+    model = load_detector(checkpoint).model
     before = {name: tensor.clone() for name, tensor in model.bfloat16().state_dict().items()}
     check_half_precision(model, waveforms(N_SAMPLES))
     after = model.state_dict()
@@ -155,7 +157,7 @@ def test_a_model_in_half_precision_keeps_its_weights(checkpoint: Path) -> None:
 
 
 def test_training_is_refused_and_otherwise_unchanged(checkpoint: Path, wrong_convolution: None) -> None:
-    model, _ = load_detector(checkpoint)
+    model = load_detector(checkpoint).model
     model.bfloat16().train()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     draws = torch.get_rng_state()

@@ -1,15 +1,65 @@
-"""Numbers and options that several commands take."""
+"""What all commands share: numbers and options, how an error ends a command, the summary of a score file."""
 
 import argparse
+import errno
 import math
 import os
-from collections.abc import Iterable
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
-from protocols import DataError
+from protocols import SettingError, UserError
 from protocols.audio_format import SAMPLE_RATE
 
 FEWEST_RESAMPLES, MOST_RESAMPLES = 100, 100_000  # fewer have no 95 % interval, more tell nothing new
+
+
+def run_main(prog: str, command: Callable[[], int], usage: Callable[[str], NoReturn]) -> int:
+    """The exit status of a command; an error becomes one line on standard error.
+
+    0 on success, 1 on a problem with the data, 2 on wrong usage, 130 when interrupted.
+    """
+    try:
+        status = command()
+        sys.stdout.flush()  # here a closed pipe can still be told from other errors
+        return status
+    except (argparse.ArgumentError, SettingError) as error:  # arguments that are only wrong together, or on this machine
+        usage(str(error))
+    except UserError as error:
+        problem = str(error)
+    except BrokenPipeError:
+        return exit_on_broken_pipe()
+    except OSError as error:
+        if error.filename is None and error.errno != errno.ENOSPC:
+            raise
+        problem = f"{error.filename or 'output'}: {error.strerror}"
+    except KeyboardInterrupt as interrupt:  # with what is already done, where the command says so
+        print(": ".join(filter(None, (f"{prog}: interrupted", str(interrupt)))), file=sys.stderr)
+        return 130
+    print(f"{prog}: error: {problem}", file=sys.stderr)
+    return 1
+
+
+def exit_on_broken_pipe() -> int:
+    """The exit status once the reader of a pipe, such as `head`, has closed it; further output goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 1
+
+
+def print_summary(output: Path, n_scores: int, n_broken: int) -> int:
+    """Print what was written; returns the exit status, 1 where broken recordings have no score."""
+    from sls_plugin.scores.score_file import errors_path
+    from sls_plugin.scores.timeline import timeline_path
+
+    written = f"{n_scores:,} scores: {output}"
+    if timeline_path(output).exists():
+        written += f"; of their windows: {timeline_path(output)}"
+    if not n_broken:
+        print(written)
+        return 0
+    print(f"{written}; {n_broken:,} broken, with reasons: {errors_path(output)}", file=sys.stderr)
+    return 1
 
 
 def positive(text: str) -> int:
@@ -33,15 +83,16 @@ def finite_number(text: str) -> float:
     return number
 
 
-def duration(text: str) -> int:
-    """Seconds, up to an hour, as samples at 16 kHz."""
+def duration(text: str) -> float:
+    """Seconds: at least one sample at 16 kHz, at most an hour."""
     try:
-        n_samples = round(float(text) * SAMPLE_RATE)
+        seconds = float(text)
+        n_samples = round(seconds * SAMPLE_RATE)
     except (ValueError, OverflowError):
         n_samples = 0
     if not 1 <= n_samples <= 3600 * SAMPLE_RATE:
         raise argparse.ArgumentTypeError(f"{text} is not a number of seconds, of at least a sample and at most an hour")
-    return n_samples
+    return seconds
 
 
 def shard_of(text: str) -> tuple[int, int]:
@@ -71,38 +122,6 @@ def add_recordings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch-size", metavar="N", type=positive, default=8, help="clips at a time (default: %(default)s)")
     parser.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: cuda where there is one)")
     parser.add_argument("--num-workers", metavar="N", type=not_negative, default=2, help="decoders (default: %(default)s)")
-
-
-def usable_device(name: str | None) -> str:
-    """The device named, or the best there is; ArgumentError when it is not there."""
-    import torch  # slow to import
-
-    device = name or ("cuda" if torch.cuda.is_available() else "cpu")
-    if device == "cuda" and "LOCAL_RANK" in os.environ:  # torchrun starts one process for each GPU
-        device = f"cuda:{os.environ['LOCAL_RANK']}"
-    try:
-        torch.empty(0, device=device)
-        if torch.device(device).index:
-            torch.cuda.set_device(device)  # or pinned memory would belong to the first one
-    except (RuntimeError, AssertionError, ValueError):
-        raise argparse.ArgumentError(None, f"--device {device}: there is none here") from None
-    return device
-
-
-def refuse_inputs(output: Path | None, inputs: Iterable[Path]) -> None:
-    """ArgumentError when a command would replace one of the files that it reads."""
-    if output and output.resolve() in {path.resolve() for path in inputs}:
-        raise argparse.ArgumentError(None, f"{output} is an input: name another file to write")
-
-
-def require_free(output: Path, replace: bool) -> None:
-    """DataError when there is an output that may not be replaced."""
-    if not output.exists():
-        return
-    if not output.is_file():
-        raise DataError(f"{output}: is a folder, device or pipe: name a file to write")
-    if not replace:
-        raise DataError(f"{output}: exists already: give --overwrite to replace it, or name another file")
 
 
 def _resamples(text: str) -> int:

@@ -6,30 +6,30 @@ from pathlib import Path
 
 import torch
 
-from .checkpoint import Checkpoint, is_ours, open_checkpoint
+from .checkpoint import Checkpoint, read, require_known
+from .detector import detector_config
 from .errors import CheckpointError
-from .originals import original_config
 from .reading import require_whole
 from .writing import fairseq_dictionary, write_pickled
 
 
 def average(paths: Sequence[str | Path], output: str | Path) -> Checkpoint:
-    """Write the mean of detectors, each counted once, in fairseq's layout; `cfg` is that of the first.
+    """Write the mean of checkpoints, each counted once, in fairseq's layout; `cfg` is that of the first.
 
-    Means are taken in float64 and kept in the type of the first. Running means and variances of BatchNorm are averaged like
-    weights (exactly those of the averaged network would need a pass over the training data); counters keep their highest value.
-    Raises CheckpointError when the files do not hold the same tensors.
+    Means are computed in float64 and stored in the first file's type. BatchNorm's running means and variances are averaged
+    like weights: those of the averaged network itself would need a pass over the training data. Counters keep the largest
+    value. Raises CheckpointError when the files do not hold the same tensors.
     """
     for path in paths:
         require_whole(path)
-    checkpoints = [open_checkpoint(path) for path in paths]
+    checkpoints = [require_known(read(path)) for path in paths]
     first = checkpoints[0]
     if first.layout.name == "huggingface":
         raise CheckpointError(f"{first.path}: convert it --to fairseq first")
     for checkpoint in checkpoints:
         _require_same(first, checkpoint)
     tensors = {name: _mean([checkpoint.tensors[name] for checkpoint in checkpoints]) for name in first.tensors}
-    config = first.config if first.layout.name == "xlsr" or is_ours(first.config) else original_config(first)
+    config = first.config if first.layout.name == "xlsr" else detector_config(first)
     averaged = replace(first, tensors=tensors, config=config)
     write_pickled(fairseq_dictionary(config, tensors), output)
     return averaged
@@ -41,9 +41,9 @@ def _require_same(first: Checkpoint, other: Checkpoint) -> None:
     for name, tensor in other.tensors.items():
         if tensor.is_floating_point() and not tensor.isfinite().all():
             raise CheckpointError(f"{other.path}: {name} has values that are NaN or infinite: leave the file out")
-    settings, of_other = ((checkpoint.config or {}).get("model") for checkpoint in (first, other))
-    if settings and of_other and settings != of_other:
-        names = sorted(name for name in settings.keys() | of_other.keys() if settings.get(name) != of_other.get(name))
+    settings, others = ((checkpoint.config or {}).get("model") for checkpoint in (first, other))
+    if settings and others and settings != others:
+        names = sorted(name for name in settings.keys() | others.keys() if settings.get(name) != others.get(name))
         raise CheckpointError(f"{other.path}: {', '.join(names)} of the model differ from {first.path}: average one training run")
     for name in sorted(first.shapes.keys() | other.shapes.keys()):
         if first.shapes.get(name) != other.shapes.get(name):

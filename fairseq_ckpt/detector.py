@@ -1,36 +1,139 @@
-"""Detectors, of this project or of the original authors, in the one form that fairseq takes."""
+"""A detector's checkpoint, of this project or of the original authors, from one read of its file."""
 
+import argparse
+import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .checkpoint import is_ours, open_checkpoint, plain_config
+import torch
+
+from .checkpoint import Checkpoint, parse, plain_config, read, require_known
+from .detectors import find_detector
 from .errors import CheckpointError
-from .originals import original_config
-from .reading import read_checkpoint
+from .identification import LAYOUTS, is_ours
+from .layout import Layout
+from .reading import checkpoint_file, read_checkpoint
+from .settings import plain_settings
+from .shapes import strip_prefix
+from .wav2vec.spec import DETECTOR_PREFIX, require_matching_sizes
 from .writing import fairseq_dictionary
 
+LONGEST_CLIP = 3600 * 16_000  # samples: an hour
+PADDINGS = ("tile", "zero")
 
-def read_detector(path: str | Path) -> dict[str, Any]:
-    """The checkpoint of a detector: `cfg` with the task `asvspoof`, `model`, and what fairseq keeps beside them.
 
-    A state dict of the original authors gets the configuration that its tensors show. Raises CheckpointError when the file
-    is unreadable or holds no detector.
+@dataclass(frozen=True)
+class DetectorCheckpoint:
+    """All that scoring needs of a detector, checked, as one read of its file gave it.
+
+    `config` is fairseq's `cfg` as plain dictionaries, with the sections `task` and `model`: the file's own, or for the
+    original authors' files the one that their tensors show. `layout` is None for a model that nobody published.
     """
-    checkpoint = read_for_fairseq(path)
-    if not is_ours(checkpoint["cfg"]) or not isinstance(checkpoint.get("model"), dict):
-        found = ", ".join(list(map(str, checkpoint))[:4])
-        raise CheckpointError(f"{path}: not a detector trained with --task asvspoof (it holds {found}): name another file")
-    return checkpoint
+
+    path: Path
+    config: dict[str, Any]
+    tensors: dict[str, torch.Tensor]
+    layout: Layout | None
+
+
+def read_detector(path: str | Path) -> DetectorCheckpoint:
+    """Read a detector that was trained with `--task asvspoof` or by the original authors.
+
+    Raises CheckpointError when the file is unreadable, holds no detector, or has settings that its tensors do not fit.
+    """
+    return _as_detector(read(path))
 
 
 def read_for_fairseq(path: str | Path) -> dict[str, Any]:
-    """What fairseq is to find in a file: the dictionary that it wrote, or an original detector in that form."""
-    content = read_checkpoint(path)
-    config = plain_config(content)
-    if is_ours(config) and isinstance(content.get("model"), dict):
-        # safetensors lack the history of training; fairseq would prefer `args`, which ours never have, to `cfg`
-        return fairseq_dictionary(config, content["model"]) | content | {"cfg": config, "args": None}
-    if config is not None:
-        return content | {"cfg": content.get("cfg") and config}
-    detector = open_checkpoint(path)
-    return fairseq_dictionary(original_config(detector), detector.tensors)
+    """The dictionary that fairseq expects of a file: a detector as above, or what fairseq itself wrote, as plain values.
+
+    Raises CheckpointError as above, but not for other models of fairseq, such as a pre-trained network.
+    """
+    file = checkpoint_file(path)
+    content = read_checkpoint(file)
+    config = plain_config(content, file)
+    if config is not None and not is_ours(config):
+        args = content.get("args")
+        args = argparse.Namespace(**plain_settings(args, file)) if isinstance(args, argparse.Namespace) else None
+        return content | {"cfg": content.get("cfg") and config} | ({"args": args} if "args" in content else {})
+    detector = _as_detector(parse(content, file))
+    dictionary = fairseq_dictionary(detector.config, detector.tensors)
+    if config is None:  # an original
+        return dictionary
+    # safetensors files lack the history of training; fairseq would prefer `args`, which ours never have, to `cfg`
+    return dictionary | content | {"cfg": config, "model": detector.tensors, "args": None}
+
+
+def detector_config(checkpoint: Checkpoint) -> dict[str, Any]:
+    """fairseq's `cfg` of a detector: its own, or for the original authors' files the one that its tensors show.
+
+    Raises CheckpointError when the layout is not known, or is not that of a detector.
+    """
+    if is_ours(checkpoint.config):
+        return checkpoint.config
+    layout = require_known(checkpoint).layout
+    detector = find_detector(layout.name)
+    if detector is None:
+        reason = f"{layout.title}: no detector that can be scored or trained further"
+        raise CheckpointError(f"{checkpoint.path}: {reason}: name another file")
+    return detector.original_config(checkpoint.shapes, checkpoint.path)
+
+
+def _as_detector(checkpoint: Checkpoint) -> DetectorCheckpoint:
+    if checkpoint.config is not None and not is_ours(checkpoint.config):
+        reason = f"not a detector trained with --task asvspoof ({checkpoint.layout.title})"
+        raise CheckpointError(f"{checkpoint.path}: {reason}: name another file")
+    config = detector_config(checkpoint)
+    _require_known_model(config["model"], checkpoint.path)
+    _require_no_other_file(config, checkpoint.path)
+    _require_clips(config, checkpoint.path)
+    _require_fitting(config["model"], checkpoint)
+    layout = checkpoint.layout if checkpoint.layout in LAYOUTS else None
+    return DetectorCheckpoint(checkpoint.path, config, checkpoint.tensors, layout)
+
+
+def _require_known_model(model: dict[str, Any], path: Path) -> None:
+    """fairseq's registry has models that evaluate their settings as Python."""
+    if find_detector(model.get("_name")) is None:
+        found = model.get("_name")
+        raise CheckpointError(f"{path}: asks for a model that is not this project's ({found}): do not trust this file")
+
+
+def _require_no_other_file(config: dict[str, Any], path: Path) -> None:
+    """A checkpoint holds all that it needs; a path in it could name a device, or a file that is not its author's business."""
+    model, criterion = config["model"], config.get("criterion")
+    if not isinstance(model.get("w2v_args"), (dict, type(None))):
+        raise CheckpointError(f"{path}: its w2v_args are no configuration: do not trust this file")
+    if model.get("w2v_path") and model.get("w2v_args") is None:
+        raise CheckpointError(f"{path}: lacks the configuration of its backbone (w2v_args): name a checkpoint that has it")
+    teacher = criterion.get("teacher_path") if isinstance(criterion, dict) else None
+    if teacher and not (isinstance(teacher, str) and not os.path.lexists(teacher)):
+        raise CheckpointError(f"{path}: its teacher_path names another file: do not trust this file")
+
+
+def _require_clips(config: dict[str, Any], path: Path) -> None:
+    task, model = config["task"], config["model"]
+    for section in (task, model):
+        length = section.get("max_samples", 1 if section is model else None)
+        if type(length) is not int or not 1 <= length <= LONGEST_CLIP:
+            raise CheckpointError(f"{path}: max_samples is {length!r}, not a number of samples up to an hour: name another file")
+    if task.get("padding") not in PADDINGS:
+        raise CheckpointError(f"{path}: padding is {task.get('padding')!r}, not {' or '.join(PADDINGS)}: name another file")
+
+
+def _require_fitting(model: dict[str, Any], checkpoint: Checkpoint) -> None:
+    """That the model which `cfg` describes is not larger than its tensors: building it could take all memory."""
+    path = checkpoint.path
+    if checkpoint.comparison.differences:
+        reason = f"its tensors do not fit its configuration ({checkpoint.comparison.differences[0]})"
+        raise CheckpointError(f"{path}: {reason}: name another file")
+    if isinstance(model.get("w2v_args"), dict):
+        require_matching_sizes(model["w2v_args"], strip_prefix(DETECTOR_PREFIX, checkpoint.shapes), path)
+    if checkpoint.layout not in LAYOUTS:
+        return
+    for name, largest in find_detector(checkpoint.layout.name).largest(checkpoint.shapes).items():
+        value = model.get(name, largest)
+        if type(value) is not int or value > largest:
+            reason = f"its tensors do not fit its configuration ({name} is {value!r}, they allow {largest})"
+            raise CheckpointError(f"{path}: {reason}: name another file")

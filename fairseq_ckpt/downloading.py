@@ -1,4 +1,4 @@
-"""Large files over HTTP: resumed where they broke off, checked, and put in place whole or not at all."""
+"""Downloads of large files: resumed after a failure, checked, and put in place whole or not at all."""
 
 import hashlib
 import http.client
@@ -16,14 +16,14 @@ from .fingerprint import BLOCK
 from .published import Published
 from .reading import is_web_page
 
-PATIENCE = 60  # seconds without a byte
+TIMEOUT = 60  # seconds without a byte
 
 
 def download(file: Published, output: str | Path) -> None:
-    """Fetch a published file to `output`; what arrived before a failure waits in `output`.part for the next call.
+    """Fetch a published file to `output`; what arrived before a failure stays in `output`.part for the next call.
 
-    Raises CheckpointError when the server cannot be reached, breaks off, or sends something else, which is kept as
-    `output`.wrong.
+    Raises CheckpointError when the server cannot be reached or breaks off, and when it sends something else, which is kept
+    as `output`.wrong.
     """
     output = Path(output)
     if output.exists():
@@ -37,13 +37,13 @@ def download(file: Published, output: str | Path) -> None:
         except (OSError, http.client.HTTPException) as error:
             if not _is_whole(n_there, error):
                 raise CheckpointError(_failure(file.url, output, partial, error)) from None
-    if problem := misfit(file, partial):
+    if problem := integrity_error(file, partial):
         raise CheckpointError(f"{file.url}: {problem}: kept as {_set_aside(output, partial)}, do not use it: try again later")
     os.replace(partial, output)
 
 
-def misfit(file: Published, path: Path) -> str:
-    """Why what is at `path` cannot be the published file; empty when it is, as far as can be told."""
+def integrity_error(file: Published, path: Path) -> str:
+    """Why the file at `path` cannot be the published one, by its size and hashes; empty when nothing speaks against it."""
     n_bytes = path.stat().st_size
     if is_web_page(path):
         return "the server sent a web page, not the file (open the link in a browser)"
@@ -56,9 +56,9 @@ def misfit(file: Published, path: Path) -> str:
 
 
 def _fetch(url: str, partial: Path, n_there: int) -> None:
-    """Append to `partial` what it lacks, or begin anew where the server does not continue."""
+    """Append to `partial` the bytes that it lacks, or start again when the server cannot resume."""
     request = urllib.request.Request(url, headers={"User-Agent": "fairseq_ckpt", "Range": f"bytes={n_there}-"})
-    with urllib.request.urlopen(request, timeout=PATIENCE) as response:
+    with urllib.request.urlopen(request, timeout=TIMEOUT) as response:
         if response.headers.get_content_type() == "text/html":
             raise CheckpointError(f"{url}: the server sent a web page, not the file (open the link in a browser)")
         continued = response.status == http.client.PARTIAL_CONTENT
@@ -99,7 +99,7 @@ def _is_whole(n_there: int, error: Exception) -> bool:
 
 
 def _set_aside(output: Path, partial: Path) -> Path:
-    """Put what cannot be gone on with out of the way, where it can still be looked at."""
+    """Rename a partial file that cannot be resumed, so that it can still be looked at."""
     aside = output.with_name(f"{output.name}.wrong")
     os.replace(partial, aside)
     return aside

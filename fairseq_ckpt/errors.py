@@ -1,4 +1,4 @@
-"""The one error that an unusable checkpoint raises."""
+"""The error that an unusable checkpoint raises."""
 
 import textwrap
 
@@ -10,6 +10,6 @@ class CheckpointError(UserError):
 
 
 def first_misfit(error: RuntimeError) -> str:
-    """What PyTorch's `load_state_dict` complains of first; its message has a line for each kind of misfit."""
+    """The first mismatch that PyTorch's `load_state_dict` reports; its message has a line for each kind."""
     title, *misfits = str(error).splitlines()
     return textwrap.shorten(misfits[0] if misfits else title, 150)

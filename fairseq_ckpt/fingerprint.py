@@ -1,4 +1,4 @@
-"""Hashes that tell whether files, or the tensors in them, are the same."""
+"""Hashes of files, and of the tensors in them."""
 
 import hashlib
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ def file_sha256(path: str | Path) -> str:
 
 
 def tensors_sha256(tensors: Mapping[str, "torch.Tensor"]) -> str:
-    """SHA-256 of tensors: names in order, types, shapes and every bit of the values, whatever file they are in."""
+    """SHA-256 of tensors: sorted names, types, shapes and every bit of the values, whatever kind of file they are in."""
     import torch  # slow to import, and not needed for files
 
     digest = hashlib.sha256()

@@ -1,20 +1,21 @@
-"""What a checkpoint is, without reading its tensors' values."""
+"""A summary of a checkpoint, without reading the values of its tensors."""
 
 import zipfile
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from .checkpoint import Checkpoint, is_ours, open_checkpoint
+from .checkpoint import Checkpoint, read, require_known
 from .fingerprint import file_sha256
-from .huggingface import config_from_hugging_face
+from .identification import is_ours
 from .reading import is_safetensors
 from .verification import BATCH_NORM
+from .wav2vec.huggingface import config_from_hugging_face
 
 
 def inspect(path: str | Path) -> dict[str, Any]:
-    """Layout, sizes, types, configuration and hash of a file; raises CheckpointError for what is no known layout."""
-    checkpoint = open_checkpoint(path)
+    """Layout, sizes, types, configuration and hash of a file; raises CheckpointError for an unknown layout."""
+    checkpoint = require_known(read(path))
     config = checkpoint.config
     if checkpoint.layout.name == "huggingface":
         config = {"model": config_from_hugging_face(checkpoint.path.parent / "config.json")}

@@ -1,19 +1,6 @@
 """Public checkpoints: where they are, and how to tell that they arrived as they are."""
 
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True)
-class Published:
-    """A file that its authors, or someone for them, offer for download; its size and hashes where they are known."""
-
-    title: str
-    url: str
-    file_name: str
-    n_bytes: int | None = None
-    sha256: str | None = None
-    md5: str | None = None
-
+from protocols.published import Published
 
 PUBLISHED = {
     "xlsr_300m": Published(

@@ -1,4 +1,4 @@
-"""Any checkpoint file to its content, without running code from it."""
+"""The content of any checkpoint file, without running code from it."""
 
 import argparse
 import collections
@@ -14,15 +14,14 @@ from omegaconf import DictConfig, ListConfig
 from omegaconf.base import ContainerMetadata, Metadata
 from omegaconf.nodes import AnyNode
 from safetensors import safe_open
-from safetensors.torch import load_file
 
 from .errors import CheckpointError
 
 NUMPY_SCALAR = np.float64(0).__reduce__()[0]  # the function that makes a number of a type and its bytes
-# All that a pickle may name beside PyTorch's own tensors and plain containers. Each only holds data.
+# All that a pickle may name beside PyTorch's own tensors and plain containers. None of them does more than hold data.
 SAFE_GLOBALS = [
     argparse.Namespace,  # `args`, the options of a training run, as fairseq kept them before it had `cfg`
-    DictConfig,  # `cfg`, as fairseq kept it before it turned it into plain dictionaries; the next nine are parts of it
+    DictConfig,  # `cfg`, as fairseq kept it before it stored plain dictionaries; the next nine are parts of it
     ListConfig,
     AnyNode,
     ContainerMetadata,
@@ -45,9 +44,14 @@ LONGEST_HEADER = 100_000_000  # bytes; what the safetensors library accepts
 
 
 def checkpoint_file(path: str | Path) -> Path:
-    """The file that holds the tensors: the path itself, or for a folder as Hugging Face makes it the file in it."""
+    """The file that holds the tensors: the path itself, or the file in a folder of Hugging Face.
+
+    Raises CheckpointError for a folder without one, and for a device or pipe, whose end may never come.
+    """
     path = Path(path)
     if not path.is_dir():
+        if path.exists() and not path.is_file():
+            raise CheckpointError(f"{path}: a device or pipe, not a checkpoint: name a file")
         return path
     for name in HUGGING_FACE_FILES:
         if (path / name).is_file():
@@ -58,8 +62,8 @@ def checkpoint_file(path: str | Path) -> Path:
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """The dictionary in a PyTorch or safetensors file, on the CPU and memory-mapped; never unpickles arbitrary classes.
 
-    A safetensors file that this package wrote gives `cfg` and `model` again, another one its tensors by name.
-    Raises CheckpointError when the file is missing, damaged, something else, or asks for other classes than plain data.
+    A safetensors file that this package wrote has `cfg` and `model`, another one its tensors by name.
+    Raises CheckpointError when the file is missing, damaged, something else, or needs classes that are not plain data.
     """
     path = checkpoint_file(path)
     try:
@@ -74,7 +78,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
 
 
 def require_whole(path: str | Path) -> None:
-    """Raises CheckpointError when a part of a PyTorch archive is not as it was written; other files have no check sums."""
+    """Raises CheckpointError when a part of a PyTorch archive is damaged; other files have no checksums."""
     file = checkpoint_file(path)
     if not zipfile.is_zipfile(file):
         return
@@ -109,7 +113,8 @@ def _unpickle(path: Path) -> Any:
 def _read_safetensors(path: Path) -> dict[str, Any]:
     with safe_open(path, framework="pt") as file:
         metadata = file.metadata() or {}
-    tensors = load_file(path)
+        names = getattr(file, "offset_keys", file.keys)()  # in the order of the file; old versions sort them
+        tensors = {name: file.get_tensor(name) for name in names}
     return {"cfg": json.loads(metadata["cfg"]), "model": tensors} if "cfg" in metadata else tensors
 
 

@@ -1,4 +1,4 @@
-"""Is a checkpoint whole, and has every part of it been trained?"""
+"""Whether a checkpoint is complete and undamaged, and which parts of it were never trained."""
 
 import re
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from .checkpoint import Checkpoint, examine
+from .checkpoint import Checkpoint, read
 from .errors import CheckpointError
 from .fingerprint import file_sha256, tensors_sha256
 from .reading import require_whole
@@ -18,17 +18,17 @@ LAST_PART = r"\.(weight|bias|running_mean|running_var|num_batches_tracked)$"
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is wrong with a checkpoint, and what is worth knowing; tensors by name."""
+    """What is wrong with a checkpoint, and what looks untrained in it."""
 
     checkpoint: Checkpoint
     problems: list[str]
-    notes: dict[str, list[str]]  # tensors, or the layers that they belong to, by what is peculiar about them
+    notes: dict[str, list[str]]  # an observation, and the tensors or layers that it is true of
     tensors_sha256: str
 
 
 def verify(path: str | Path, sha256: str | None = None) -> Verdict:
-    """Look at every byte and every value; raises CheckpointError when the file cannot be read at all."""
-    checkpoint = examine(path)
+    """Check every byte and every value; raises CheckpointError when the file cannot be read at all."""
+    checkpoint = read(path)
     problems = list(_damage(checkpoint.path, sha256))
     problems += [f"not as in layout {checkpoint.layout.name}: {difference}" for difference in checkpoint.comparison.differences]
     notes: dict[str, list[str]] = {}
@@ -36,13 +36,14 @@ def verify(path: str | Path, sha256: str | None = None) -> Verdict:
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
             problems.append(f"{name} has {int((~torch.isfinite(tensor)).sum()):,} values that are NaN or infinite")
         if re.match(checkpoint.layout.unused, name):
-            peculiarity = f"never trained, as {checkpoint.layout.name} does not use it"
+            note = f"never trained, as {checkpoint.layout.name} does not use it"
         else:
-            peculiarity = _sign_of_no_training(name, tensor, checkpoint.tensors)
-        if peculiarity:
+            note = _sign_of_no_training(name, tensor, checkpoint.tensors)
+        if note:
             layer = re.sub(LAST_PART, "", name)
-            notes.setdefault(peculiarity, [])
-            notes[peculiarity] += [layer] * (layer not in notes[peculiarity])
+            layers = notes.setdefault(note, [])
+            if layer not in layers:
+                layers.append(layer)
     return Verdict(checkpoint, problems, notes, tensors_sha256(checkpoint.tensors))
 
 
@@ -56,7 +57,7 @@ def _damage(path: Path, sha256: str | None) -> Iterator[str]:
 
 
 def _sign_of_no_training(name: str, tensor: torch.Tensor, tensors: dict[str, torch.Tensor]) -> str:
-    """Why a tensor looks dead, or as it was before any training; nothing if it does not."""
+    """Why a tensor looks dead or untrained; empty when it does not."""
     if name.endswith(".num_batches_tracked"):
         return "" if tensor else "never saw a batch in training"
     if name.endswith(BATCH_NORM) or tensor.numel() < 2:

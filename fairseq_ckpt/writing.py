@@ -1,4 +1,4 @@
-"""Checkpoint files, there whole or not at all."""
+"""Checkpoint files, written whole or not at all."""
 
 import json
 import os
@@ -11,44 +11,44 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 
-from protocols.atomic import replacing
+from protocols.files import replacing
 
 from .errors import CheckpointError
 
 
 def fairseq_dictionary(config: dict[str, Any], tensors: dict[str, torch.Tensor]) -> dict[str, Any]:
-    """What fairseq's own reader expects of a checkpoint that has not been trained yet."""
+    """The dictionary that fairseq's own reader expects, as of a model that has not been trained yet."""
     history = {"criterion_name": "", "optimizer_name": "", "lr_scheduler_state": {}, "num_updates": 0}
     start = {"train_iterator": {"epoch": 1, "iterations_in_epoch": 0, "version": 2}}
     return {"args": None, "cfg": config, "model": tensors, "optimizer_history": [history], "extra_state": start}
 
 
 def write_pickled(content: dict[str, Any], path: str | Path) -> None:
-    """A PyTorch file; raises CheckpointError, and leaves an old file as it was, when it cannot be written."""
+    """Write a PyTorch file; raises CheckpointError, and leaves an old file unchanged, when that fails."""
 
     if Path(path).suffix == ".safetensors":  # PyTorch would read it by its name
         raise CheckpointError(f"{path}: not a safetensors file: name it .pt, or give --to safetensors")
 
     def write(temporary: Path) -> None:
-        with open(temporary, "wb") as file:  # Python's own file tells why a write failed, PyTorch's does not
+        with open(temporary, "wb") as file:  # PyTorch's own file does not report why a write failed
             torch.save(content, file)
 
     _write(path, write)
 
 
 def write_safetensors(tensors: dict[str, torch.Tensor], path: str | Path, config: dict[str, Any] | None = None) -> None:
-    """A safetensors file, with `cfg` in its header where there is one; otherwise as above."""
+    """Write a safetensors file, with `cfg` in its header where there is one; errors as above."""
     metadata = {"format": "pt"} | ({} if config is None else {"cfg": json.dumps(config)})
     contiguous, stored = {}, set()
     for name, tensor in tensors.items():
         storage = tensor.untyped_storage().data_ptr()
-        shared = storage in stored  # which the format does not have
+        shared = storage in stored  # the format has no shared tensors
         contiguous[name] = tensor.clone(memory_format=torch.contiguous_format) if shared else tensor.contiguous()
         stored.add(storage)
 
     def write(temporary: Path) -> None:
         temporary.touch()
-        mode = temporary.stat().st_mode  # as the user's umask wants it: safetensors makes files that nobody else may read
+        mode = temporary.stat().st_mode  # the user's umask; safetensors makes files that only their owner may read
         save_file(contiguous, temporary, metadata)
         temporary.chmod(mode)
 
@@ -72,7 +72,7 @@ def _write(path: str | Path, write: Callable[[Path], object]) -> None:
 
 
 def _reason(error: BaseException) -> str:
-    """Why a file was not written; PyTorch raises an error of its own on top of the system's."""
+    """Why a file was not written, by the system's error; PyTorch may have raised another one on top of it."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, OSError) and cause.errno:

@@ -7,7 +7,7 @@ from sys import intern
 from typing import Any
 
 from .errors import DataError
-from .text import read_lines
+from .files import read_lines
 from .trial import LABEL_SPELLINGS, PHASE_SPELLINGS, Trial
 
 _SPELLINGS = {"label": LABEL_SPELLINGS, "phase": PHASE_SPELLINGS}
@@ -16,18 +16,18 @@ _SPELLINGS = {"label": LABEL_SPELLINGS, "phase": PHASE_SPELLINGS}
 def read_columns(path: Path, columns: Sequence[str], mistaken: Mapping[int, str] | None = None) -> Iterator[Trial]:
     """The trials of a file of columns between blanks or tabs, without their recordings.
 
-    The columns `id` and `label` are the trial's own, `-` is passed over, every other is a fact of that name. A cell `-`
-    says that a fact is not told and leaves it out; only the attack stays as in the file. `mistaken` says what a file
-    with another number of columns is. Raises DataError on the first line that is not a trial.
+    The columns `id` and `label` are fields of the trial, `-` is ignored, every other is a fact of that name. A cell `-`
+    is an unknown fact and left out, except an attack, which stays as in the file. `mistaken` says which file has another
+    number of columns. Raises DataError on the first line that is not a trial.
     """
     rows = ((number, line.split()) for number, line in enumerate(read_lines(path), start=1))
     return _trials(path, columns, rows, " ".join(columns).upper(), mistaken or {})
 
 
 def read_table(path: Path, columns: Mapping[str, str], delimiter: str = ",") -> Iterator[Trial]:
-    """The trials of a CSV table with a header; `columns` maps its names to `id`, `label` and facts, others are passed over.
+    """The trials of a CSV table with a header; `columns` maps its names to `id`, `label` and facts, others are ignored.
 
-    Cells are read as in `read_columns`. Raises DataError on a column that is not there, and the first line that is no trial.
+    Cells are read as in `read_columns`. Raises DataError on a missing column and on the first line that is not a trial.
     """
     lines = read_lines(path)
     if len(lines) == 1:
@@ -46,12 +46,12 @@ def read_table(path: Path, columns: Mapping[str, str], delimiter: str = ",") -> 
 
 
 def _rows(path: Path, lines: Sequence[str], table: Any, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """The rows below a CSV header with their lines; raises DataError on one that has swallowed others with a stray mark."""
+    """The rows below a CSV header with their line numbers; raises DataError where a stray quotation mark joins several rows."""
     n_delimiters, first = lines[0].count(delimiter), 2
     for cells in table:
         for number, line in enumerate(lines[first : table.line_num], start=first + 1):
             if line.count(delimiter) >= n_delimiters:
-                what = f"a cell in quotation marks goes on through line {number}, which is a row of its own"
+                what = f"a cell in quotation marks extends to line {number}, which is a row of its own"
                 raise DataError(f"{path}:{first}: {what}: double a mark that is meant as text")
         yield first, cells
         first = table.line_num + 1
@@ -62,15 +62,15 @@ def _trials(
 ) -> Iterator[Trial]:
     """The trials of numbered rows; `line` is what a line of the file looks like."""
     place = columns.index("id")
-    told = [index for index, name in enumerate(columns) if name not in ("id", "-")]
-    names = [columns[index] for index in told]
-    # Few lines tell anything new: the others share its label and facts, which are checked once.
+    used = [index for index, name in enumerate(columns) if name not in ("id", "-")]
+    names = [columns[index] for index in used]
+    # Most lines repeat the label and facts of another: these are checked once and shared.
     known: dict[tuple[str, ...], tuple[str, Mapping[str, str]]] = {}
     for number, cells in rows:
         if len(cells) != len(columns):
             remedy = mistaken.get(len(cells)) or f"a line is `{line}`"
             raise DataError(f"{path}:{number}: {len(cells)} columns instead of {len(columns)}: {remedy}")
-        values = tuple([cells[index] for index in told])
+        values = tuple([cells[index] for index in used])
         if values not in known:
             known[values] = _label_and_facts(dict(zip(names, values, strict=True)), f"{path}:{number}")
         label, facts = known[values]
@@ -78,7 +78,7 @@ def _trials(
 
 
 def _label_and_facts(values: dict[str, str], where: str) -> tuple[str, Mapping[str, str]]:
-    """The label, empty when there is no such column, and what else is told."""
+    """The label, empty when there is no such column, and the facts that are known."""
     for name, spellings in _SPELLINGS.items():
         if name in values:
             if values[name] not in spellings:

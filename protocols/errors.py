@@ -1,8 +1,8 @@
-"""Errors that the user can mend, each told in one line: the file, the line or trial, the remedy."""
+"""Errors that the user can fix, each in one line: the file, the line or trial, the remedy."""
 
 
 class UserError(RuntimeError):
-    """What all of them share, so that a caller can catch one type.
+    """The base of all errors that the user can fix.
 
     A RuntimeError, because fairseq's training writes a `crash.pt` of the model's size upon errors of other kinds.
     """

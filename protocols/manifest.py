@@ -4,9 +4,8 @@ from collections.abc import Container, Iterable
 from pathlib import Path
 from sys import intern
 
-from .atomic import replacing
 from .errors import DataError
-from .text import read_lines
+from .files import read_lines, replacing
 from .trial import LABELS, Trial
 
 COLUMNS = ("id", "audio", "n_frames", "label")
@@ -15,7 +14,7 @@ COLUMNS = ("id", "audio", "n_frames", "label")
 def read_manifest(path: str | Path) -> list[Trial]:
     """The trials of a manifest, in its order; every column beyond id, audio, n_frames and label is a fact.
 
-    An empty cell is a fact that is not known and is left out of `facts`.
+    An empty cell is an unknown fact and left out of `facts`.
     Raises DataError (`path:line: what: remedy`) on the first line that is not a trial, or when there is none.
     """
     header, *lines = read_lines(path)
@@ -38,7 +37,7 @@ def read_manifest(path: str | Path) -> list[Trial]:
         name, audio, n_frames, label = fields = [facts.pop(column) for column in COLUMNS]
         if fault := _fault(*fields, known=trials):
             raise DataError(f"{path}:{number}: {fault}")
-        # The same few speakers, attacks and codecs return in many lines: one mapping and one string each.
+        # Most lines repeat the facts of another: one mapping and one string each.
         values = tuple(facts.values())
         if values not in shared:
             shared[values] = {key: intern(fact) for key, fact in facts.items() if fact}

@@ -9,7 +9,7 @@ from sys import intern
 import numpy as np
 
 from .errors import DataError
-from .text import read_lines
+from .files import read_lines
 from .trial import PHASE_SPELLINGS
 
 KINDS = ("target", "nontarget", "spoof")
@@ -17,7 +17,7 @@ KINDS = ("target", "nontarget", "spoof")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ASVScores:
-    """The scores of an ASV system, with the kind, attack, codec and phase of each trial; empty words where a file has none."""
+    """The scores of an ASV system, with the kind, attack, codec and phase of each trial; empty where a file has none."""
 
     path: Path
     scores: np.ndarray
@@ -27,12 +27,12 @@ class ASVScores:
     phases: Sequence[str]
 
     def of_phase(self, phase: str) -> "ASVScores":
-        """The trials of one phase, or all of them for `all` and where the files tell no phases."""
+        """The trials of one phase; all of them for `all`, and where the files have no phases."""
         if phase == "all" or not any(self.phases):
             return self
-        chosen = [trial_phase == phase for trial_phase in self.phases]
-        facts = (list(compress(column, chosen)) for column in (self.kinds, self.attacks, self.codecs, self.phases))
-        return ASVScores(self.path, self.scores[np.array(chosen, dtype=bool)], *facts)
+        selected = [trial_phase == phase for trial_phase in self.phases]
+        facts = (list(compress(column, selected)) for column in (self.kinds, self.attacks, self.codecs, self.phases))
+        return ASVScores(self.path, self.scores[np.array(selected, dtype=bool)], *facts)
 
 
 def read_asv_2019(path: Path) -> ASVScores:
@@ -55,7 +55,7 @@ def read_asv_2021(score_file: Path, key_file: Path) -> ASVScores:
         raise DataError(f"{score_file}: {len(scored):,} trials, but {key_file} has {len(keys):,}: {remedy}")
     names, key_names = [row[:2] for row in scored], [row[:2] for row in keys]
     if names != key_names and sorted(names) == sorted(key_names):
-        raise DataError(f"{score_file}: the trials stand in another order than in {key_file}: take both from one key package")
+        raise DataError(f"{score_file}: the trials are in another order than in {key_file}: take both from one key package")
     _, _, codecs, _, attacks, kinds, _, phases = zip(*keys, strict=True)
     if unknown := {*phases} - PHASE_SPELLINGS.keys():
         number = next(number for number, phase in enumerate(phases, start=1) if phase in unknown)
@@ -63,6 +63,13 @@ def read_asv_2021(score_file: Path, key_file: Path) -> ASVScores:
     phases = [PHASE_SPELLINGS[phase] for phase in phases]
     scores = _floats(score_file, [row[2] for row in scored])
     return ASVScores(score_file, scores, _checked_kinds(key_file, kinds), attacks, codecs, phases)
+
+
+def find_beside(path: Path, places: Sequence[str]) -> Path | None:
+    """The first of `places` that is a file below the folder of `path` or below that folder's parent."""
+    folder = path.absolute().parent
+    candidates = (parent / place for parent in (folder, folder.parent) for place in places)
+    return next(filter(Path.is_file, candidates), None)
 
 
 def _rows(path: Path, n_columns: int, form: str) -> list[list[str]]:

@@ -1,11 +1,11 @@
-"""One trial: an utterance to be judged bona fide or spoof."""
+"""A trial: an utterance to be classified as bona fide or spoof."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 LABELS = ("bonafide", "spoof")
 
-# As corpora write them.
+# How corpora spell them.
 LABEL_SPELLINGS = {"bonafide": "bonafide", "bona-fide": "bonafide", "spoof": "spoof"}
 PHASE_SPELLINGS = {"progress": "progress", "eval": "eval", "hidden": "hidden", "hidden_track": "hidden"}
 
@@ -17,6 +17,10 @@ class Trial:
     `audio` is a path, `label` is `bonafide`, `spoof` or empty when unknown, `n_frames` is the length in samples at
     16 kHz (0: not read), `facts` is what else the corpus knows (speaker, attack, codec, ...) in its own words; trials
     with the same facts may share one mapping.
+
+    >>> trial = Trial("LA_E_2834763", "flac/LA_E_2834763.flac", "spoof", facts={"speaker": "LA_0039", "attack": "A11"})
+    >>> trial.label, trial.facts["attack"]
+    ('spoof', 'A11')
     """
 
     id: str

@@ -5,26 +5,18 @@ from pathlib import Path
 
 from .columns import read_columns
 from .errors import DataError
-from .recordings import numbered, shortened, unique, with_recordings
-from .text import read_lines
+from .files import read_lines
+from .recordings import check_unique, list_names, with_line_numbers, with_recordings
 from .trial import LABEL_SPELLINGS, Trial
 
 _LABEL_FIELD = f"the last field of a line is {' or '.join(LABEL_SPELLINGS)}"
 
 
-def read_trials(audio: Path, protocol: Path, allow_missing: bool = False) -> list[Trial]:
-    """The trials of a list, `id label` or `id` on each line; the ids are paths below `audio`, with or without suffix.
-
-    Raises DataError as `read_list` and `with_recordings` do.
-    """
-    return with_recordings(numbered(protocol, read_list(protocol)), audio, allow_missing)
-
-
 def read_list(path: Path) -> Iterator[Trial]:
     """The trials of a list, without recordings; a line is `id label`, or `id` when the label is unknown.
 
-    The label is the last field and the id all before it, so an id with blanks needs its label: without one,
-    DataError is raised, as on a blank line, because the last word may be a misspelt label.
+    The label is the last field and the id everything before it. Raises DataError on a blank line, and on an id with blanks
+    that has no label, because its last word may be a misspelt one.
     """
     for number, line in enumerate(read_lines(path), start=1):
         name, label = _id_and_label(line)
@@ -55,22 +47,22 @@ def read_keyed_trials(
     `with_recordings` does; TypeError without a list or key.
     """
     if protocol and key:
-        listed = numbered(protocol, _with_key(protocol, key, read_key))
+        located = with_line_numbers(protocol, _with_key(protocol, key, read_key))
     elif key:
-        listed = numbered(key, read_key(key))
+        located = with_line_numbers(key, read_key(key))
     elif protocol:
-        listed = numbered(protocol, _read_ids(protocol))
+        located = with_line_numbers(protocol, _read_ids(protocol))
     else:
         raise TypeError("a list of trials, a key, or both are needed")
-    return with_recordings(listed, audio, allow_missing)
+    return with_recordings(located, audio, allow_missing)
 
 
 def _with_key(protocol: Path, key: Path, read_key: Callable[[Path], Iterator[Trial]]) -> list[Trial]:
     """The key's trials that a list names, in the order of the list."""
-    known = {trial.id: trial for _, trial in unique(numbered(key, read_key(key)))}
+    known = {trial.id: trial for _, trial in check_unique(with_line_numbers(key, read_key(key)))}
     names = [trial.id for trial in _read_ids(protocol)]
     if unknown := {name: number for number, name in enumerate(names, start=1) if name not in known}:
-        what = f"{len(unknown):,} of {len(names):,} trials are not in {key} ({shortened(unknown)})"
+        what = f"{len(unknown):,} of {len(names):,} trials are not in {key} ({list_names(unknown)})"
         raise DataError(f"{protocol}:{next(iter(unknown.values()))}: {what}: give the list and the keys of the same corpus")
     return [known[name] for name in names]
 

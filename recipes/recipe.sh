@@ -131,38 +131,32 @@ prepare_2019la() {
 }
 
 # locate_track TRACK: sets track_corpus, track_audio, track_list and track_keys from the options, or else from --corpora.
+# What a track needs, protocols/corpora knows: track_audio_name, and track_list_name or track_keys_name, which has the labels.
 locate_track() {
-    local audio_name list_name='' keys_name=''
-    case $1 in
-        2019la) track_corpus=asvspoof2019 audio_name=ASVspoof2019_LA_eval list_name=ASVspoof2019.LA.cm.eval.trl.txt ;;
-        2021la) track_corpus=asvspoof2021-la audio_name=ASVspoof2021_LA_eval keys_name=LA/CM/trial_metadata.txt ;;
-        2021df) track_corpus=asvspoof2021-df audio_name=ASVspoof2021_DF_eval keys_name=DF/CM/trial_metadata.txt ;;
-        in-the-wild) track_corpus=in-the-wild audio_name=release_in_the_wild keys_name=release_in_the_wild/meta.csv ;;
-        asvspoof5) track_corpus=asvspoof5 audio_name=flac_E_eval list_name=ASVspoof5.eval.track_1.tsv ;;
-        *) usage "unknown track '$1': ${TRACKS//,/, } or asvspoof5" ;;
-    esac
+    local needs
+    needs=$(python -P -m protocols.corpora "$1") || usage "$needs"
+    eval "$needs"
     if [ -n "$audio" ]; then
         track_audio=$(require_path --audio "the recordings of $1" "$audio")
         track_list=${protocol:+$(require_path --protocol "the list of trials of $1" "$protocol")}
-        [ -z "$list_name" ] || [ -n "$track_list" ] || fail "--protocol is missing: name $list_name"
-        [ -n "$list_name$keys" ] || [ "$1" = in-the-wild ] || fail "--keys is missing: name the folder that holds $keys_name"
+        [ -z "$track_list_name" ] || [ -n "$track_list" ] || fail "--protocol is missing: name $track_list_name"
+        [ -n "$track_list_name$keys" ] || [[ $track_keys_name == "$track_audio_name"/* ]] ||
+            fail "--keys is missing: name the folder that holds $track_keys_name"
         track_keys=$(require_path --keys "the keys of $1" "${keys:-${track_list:-$track_audio}}")
     else
-        track_audio=$(found "$audio_name")
-        track_list=${list_name:+$(found "$list_name")}
-        track_keys=${keys_name:+$(found "$keys_name")}
+        track_audio=$(found "$track_audio_name")
+        track_list=${track_list_name:+$(found "$track_list_name")}
+        track_keys=${track_keys_name:+$(found "$track_keys_name")}
         track_keys=${track_keys:-$track_list}
     fi
 }
 
 # prepare_track TRACK: its manifest, data/TRACK/eval.tsv.
 prepare_track() {
-    local listed=()
+    local listed
     locate_track "$1"
-    case $1 in
-        2019la | asvspoof5) listed=(--protocol "$track_list") ;;
-        *) listed=(${track_list:+--protocol "$track_list"} --keys "$track_keys") ;;
-    esac
+    listed=(${track_list:+--protocol "$track_list"})
+    [ -n "$track_list_name" ] || listed+=(--keys "$track_keys")
     prepare "$dest/data/$1" eval "$track_corpus" --audio "$track_audio" "${listed[@]}" --no-durations
 }
 

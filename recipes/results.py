@@ -23,7 +23,8 @@ from provenance import provenance
 from training_log import is_finished, read_log, validations
 
 from protocols import DataError, UserError, read_manifest
-from protocols.atomic import replacing
+from protocols.corpora import find_corpus
+from protocols.files import replacing
 
 Rows = list[tuple[str, ...]]
 HEADER = ("track", "phase", "run", "bona fide", "spoof", "EER (%)", "95 % interval", "min t-DCF")
@@ -105,7 +106,8 @@ def table(header: Sequence[str], rows: Rows) -> list[str]:
 
 def _score_row(track: str, run: str, figures: Mapping[str, Any]) -> tuple[str, ...]:
     counts = (f"{figures['n_bonafide']:,}", f"{figures['n_spoof']:,}")
-    min_tdcf = figures["min_tdcf_2019" if track == "2019la" else "min_tdcf"]
+    asv = find_corpus(figures["corpus"]).keys.asv
+    min_tdcf = figures["min_tdcf_2019" if asv and asv.tdcf_form == 2019 else "min_tdcf"]
     tdcf = "" if min_tdcf is None else f"{min_tdcf:.4f}"
     return (track, figures["phase"], run, *counts, *percent(figures["eer"], figures["eer_ci"]), tdcf)
 

@@ -25,7 +25,7 @@ from training_log import add_record, best_epochs, is_finished, parsed, progress,
 
 from fairseq_ckpt.fingerprint import file_sha256
 from protocols import DataError, SettingError, UserError, read_manifest
-from protocols.atomic import replacing
+from protocols.files import replacing
 from sls_plugin.scores.run_metadata import Record, require_same
 
 PRECISIONS = {"fp32": {}, "bf16": {"bf16": True}, "fp16": {"fp16": True, "fp16_no_flatten_grads": True}}

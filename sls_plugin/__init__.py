@@ -1,10 +1,33 @@
-"""The fairseq user directory: detectors of synthetic speech.
+"""Detection of synthetic speech, from Python and as the user directory of fairseq.
 
-Light on purpose. fairseq itself imports every file of `tasks/` and `models/` of a `--user-dir`;
-`sls evaluate` and `sls report` must start without torch.
+>>> import sls_plugin
+>>> detector = sls_plugin.load("checkpoint_best.pt")  # doctest: +SKIP
+>>> detector.score("recording.flac")  # a higher score means more bona fide  # doctest: +SKIP
+-0.0123
+
+Importing the package imports nothing else: the names below are loaded when they are first used.
 """
 
-import os
+from typing import TYPE_CHECKING, Any
 
-# Layers' outputs are new memory for each batch, and on Linux large pages of it cost a tenth less time. torch reads this once.
-os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+if TYPE_CHECKING:
+    from protocols.errors import UserError
+    from sls_plugin.inference.detector import Detector, load
+
+__all__ = ["Detector", "UserError", "__version__", "load"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("Detector", "load"):
+        from sls_plugin.inference import detector
+
+        return getattr(detector, name)
+    if name == "UserError":
+        from protocols.errors import UserError
+
+        return UserError
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("sls-plugin")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -47,8 +47,7 @@ def shared() -> Path:
 @pytest.fixture(scope="session")
 def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small random backbone (4 layers of 48 features) in the layout of `xlsr2_300m.pt`."""
-    from fairseq_ckpt.presets import TINY
-    from fairseq_ckpt.random import make_random  # slow to import, and not every test needs it
+    from fairseq_ckpt.wav2vec.random_backbone import TINY, make_random  # slow to import, and not every test needs it
 
     path = tmp_path_factory.mktemp("checkpoint") / "tiny.pt"
     make_random(TINY, path)

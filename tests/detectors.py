@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import sls_plugin.tasks  # noqa: F401  (registers the models)
-from fairseq_ckpt.presets import TINY, XLSR_300M
+from fairseq_ckpt.wav2vec.random_backbone import TINY
+from fairseq_ckpt.wav2vec.spec import XLSR_300M
 from sls_plugin.metrics.det import equal_error_rate
 from sls_plugin.models.xlsr import XLSR, XLSRConfig
 

@@ -8,8 +8,8 @@ from omegaconf import OmegaConf
 from reference.sls_reference import ReferenceSLS
 from reference.synthetic_weights import synthetic_tensor
 
-from fairseq_ckpt.backbone import build_backbone
-from fairseq_ckpt.presets import TINY
+from fairseq_ckpt.wav2vec.backbone import build_backbone
+from fairseq_ckpt.wav2vec.random_backbone import TINY
 
 # As wide as the smallest published network, whose attention heads are therefore known, and small everywhere else.
 NARROW = TINY | {

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from protocols.mlaad import COLUMNS as MLAAD_COLUMNS
+from protocols.corpora.mlaad import COLUMNS as MLAAD_COLUMNS
 
 SAMPLE_RATE = 16_000
 # Bona fide and spoofed trials that are scored: of phase eval, where there are others.

@@ -2,12 +2,13 @@
 
 import argparse
 
-HELP = "average checkpoints of one model, each counted once; also running means and variances (counters: the highest)"
+HELP = "average checkpoints of one model, with BatchNorm's running means and variances"
+EXAMPLE = "checkpoint8.pt checkpoint9.pt checkpoint10.pt average.pt"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("files", metavar="FILE", nargs="+", help="checkpoints of one model, of this project or its authors")
-    parser.add_argument("output", metavar="OUT", help="file to write, in fairseq's layout")
+    parser.add_argument("files", metavar="FILE", nargs="+", help="checkpoint, of this project or of the original authors")
+    parser.add_argument("output", metavar="OUT", help="file to write, in fairseq's layout; may be one of the above")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -3,7 +3,8 @@
 import argparse
 
 HELP = "write a checkpoint in another layout; every tensor keeps its bits"
-# what fairseq_ckpt.conversion offers, without importing it
+EXAMPLE = "checkpoint_best.pt model.safetensors --to safetensors"
+# The keys of fairseq_ckpt.conversion.WRITERS, which is slow to import.
 LAYOUTS = {
     "fairseq": "what this project's training writes, with its configuration",
     "original": "the original authors' state dict",

@@ -4,12 +4,13 @@ import argparse
 
 from fairseq_ckpt.published import PUBLISHED
 
-HELP = "fetch a public checkpoint; goes on where it broke off, and checks what arrived"
+HELP = "fetch a public checkpoint; resumes after a failure and checks what arrived"
+EXAMPLE = "sls"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = "names:\n" + "\n".join(f"  {name:20} {file.title}" for name, file in PUBLISHED.items())
+    listed = "\n".join(f"  {name:20} {file.title}" for name, file in PUBLISHED.items())
+    parser.epilog = f"names:\n{listed}\n\n{parser.epilog}"
     parser.add_argument("name", metavar="NAME", choices=PUBLISHED, help="one of the names below")
     parser.add_argument("output", metavar="OUT", nargs="?", help="file to write (default: the published name, here)")
 

@@ -3,12 +3,13 @@
 import argparse
 import re
 
-HELP = "check that a checkpoint is complete, finite and of the right shapes; name tensors that were never trained"
+HELP = "check that a checkpoint is complete and finite, and name the parts that were never trained"
+EXAMPLE = "MMpaper_model.pth"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="checkpoint of any known layout")
-    parser.add_argument("--sha256", metavar="HEX", help="the hash that the file must have")
+    parser.add_argument("--sha256", metavar="HEX", help="SHA-256 that the file must have")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -18,10 +19,10 @@ def run(args: argparse.Namespace) -> int:
 
     verdict = verify(args.file, args.sha256)
     checkpoint = verdict.checkpoint
-    for peculiarity, names in verdict.notes.items():
-        print(f"{checkpoint.path}: {peculiarity}: {', '.join(names)}")
+    for note, names in verdict.notes.items():
+        print(f"{checkpoint.path}: {note}: {', '.join(names)}")
     for problem in verdict.problems:
         print(f"{checkpoint.path}: {problem}")
-    outcome = f"{len(verdict.problems):,} problems" if verdict.problems else "complete, finite, as its layout wants it"
+    outcome = f"{len(verdict.problems):,} problems" if verdict.problems else "complete, finite, as its layout requires"
     print(f"{checkpoint.path}: {checkpoint.layout.name}, {outcome}; tensors' SHA-256 {verdict.tensors_sha256}")
     return 1 if verdict.problems else 0

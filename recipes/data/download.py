@@ -9,47 +9,69 @@ import sys
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
-from corpora import CORPORA, Corpus, HubCorpus
 from tqdm import tqdm
 
 from fairseq_ckpt.errors import CheckpointError
-from fairseq_ckpt.published import Published
+from fairseq_ckpt.published import PUBLISHED
 from protocols import DataError, UserError
-from protocols.recordings import shortened
-from sls_plugin.__main__ import leave_closed_pipe
+from protocols.corpora import CORPORA, canonical_name
+from protocols.published import Download, HubDownload, Part, Published
+from protocols.recordings import list_names
 from sls_plugin.__main__ import main as sls
+from sls_plugin.cli.common import exit_on_broken_pipe
 
 ARCHIVES = (".zip", ".tar", ".tar.gz")
 BLOCK = 1 << 20  # bytes
+GIGABYTES_OF_MODELS = {"xlsr_300m": 3.8, "wav2vec_small": 1.0}
+
+
+class Offer(NamedTuple):
+    """A corpus or pre-trained model that can be downloaded."""
+
+    title: str
+    download: Download | HubDownload
+
+
+def offers() -> dict[str, Offer]:
+    """Everything that can be downloaded, by its name."""
+    corpora = {name: Offer(corpus.title, corpus.download) for name, corpus in CORPORA.items() if corpus.download}
+    return corpora | {name: _model(PUBLISHED[name], size) for name, size in GIGABYTES_OF_MODELS.items()}
+
+
+def _model(file: Published, n_gigabytes: float) -> Offer:
+    page = "https://github.com/facebookresearch/fairseq/tree/main/examples/wav2vec"
+    return Offer(file.title, Download(page, "MIT, as fairseq", {"model": Part(n_gigabytes, [file])}))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command: 0 on success, 1 on a problem, told in one line; exits 2 on wrong usage."""
+    """Run the command: 0 on success, 1 on a problem, reported in one line; exits 2 on wrong usage."""
+    known = offers()
     parser = argparse.ArgumentParser(
-        prog="download.sh", description="Download, check and unpack a corpus, and write its manifests.", epilog=table(),
+        prog="download.sh", description="Download, check and unpack a corpus, and write its manifests.", epilog=table(known),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
-    parser.add_argument("corpus", metavar="CORPUS", nargs="?", choices=CORPORA, help="one of those below")
+    parser.add_argument("corpus", metavar="CORPUS", nargs="?", type=canonical_name, choices=known, help="one of those below")
     parser.add_argument("parts", metavar="PART", nargs="*", help="its parts; in mlaad languages such as en (default: all)")
     parser.add_argument("--dest", metavar="DIR", type=Path, help="folder of all corpora; manifests go to DIR/manifests/CORPUS")
-    parser.add_argument("--list", action="store_true", help="print what there is, and nothing else")
+    parser.add_argument("--list", action="store_true", help="list the corpora and models, and exit")
     args = parser.parse_intermixed_args(argv)
     if args.list:
         try:
-            print(table(), flush=True)
+            print(table(known), flush=True)
         except BrokenPipeError:
-            return leave_closed_pipe()
+            return exit_on_broken_pipe()
         return 0
     if not (args.corpus and args.dest):
         parser.error("give a CORPUS and --dest, or --list")
-    corpus = CORPORA[args.corpus]
-    if isinstance(corpus, Corpus) and (unknown := set(args.parts) - set(corpus.parts)):
-        parser.error(f"{args.corpus} has no part {min(unknown)}: choose from {', '.join(corpus.parts)}")
+    offer = known[args.corpus]
+    if isinstance(offer.download, Download) and (unknown := set(args.parts) - set(offer.download.parts)):
+        parser.error(f"{args.corpus} has no part {min(unknown)}: choose from {', '.join(offer.download.parts)}")
     try:
-        return download(args.corpus, args.parts, args.dest.absolute())
+        return fetch_and_prepare(args.corpus, offer, args.parts, args.dest.absolute())
     except UserError as error:
         problem = str(error)
     except OSError as error:
@@ -57,63 +79,63 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         problem = f"{error.filename or args.dest}: {error.strerror}"
     except KeyboardInterrupt:
-        print("download.sh: interrupted: give the same command again to go on", file=sys.stderr)
+        print("download.sh: interrupted: give the same command again to resume", file=sys.stderr)
         return 130
     print(f"download.sh: error: {problem}", file=sys.stderr)
     return 1
 
 
-def table() -> str:
-    """Every corpus with its size, licence, page and parts."""
+def table(known: Mapping[str, Offer]) -> str:
+    """Every corpus and model with its size, licence, page and parts."""
     lines = []
-    for name, corpus in CORPORA.items():
-        lines.append(f"{name:16}{gigabytes(corpus, []):>6.1f} GB  {corpus.title}")
-        about = [f"{corpus.licence}; {corpus.page}"]
-        if isinstance(corpus, Corpus) and len(corpus.parts) > 1:
-            about += [f"{part}: {content.gigabytes:g} GB" for part, content in corpus.parts.items()]
+    for name, (title, download) in known.items():
+        lines.append(f"{name:16}{gigabytes(download, []):>6.1f} GB  {title}")
+        about = [f"{download.licence}; {download.page}"]
+        if isinstance(download, Download) and len(download.parts) > 1:
+            about += [f"{part}: {content.gigabytes:g} GB" for part, content in download.parts.items()]
         lines += [f"{'':27}{line}" for line in about]
     return "\n".join(lines)
 
 
-def gigabytes(corpus: Corpus | HubCorpus, parts: Sequence[str]) -> float:
-    """How much the parts are to download; none stand for all."""
-    if isinstance(corpus, HubCorpus):
-        return corpus.gigabytes
-    return sum(corpus.parts[part].gigabytes for part in parts or corpus.parts)
+def gigabytes(download: Download | HubDownload, parts: Sequence[str]) -> float:
+    """The size of some parts, or of all where none is named."""
+    if isinstance(download, HubDownload):
+        return download.gigabytes
+    return sum(download.parts[part].gigabytes for part in parts or download.parts)
 
 
-def download(name: str, parts: Sequence[str], dest: Path) -> int:
-    """Bring parts of a corpus to `dest`, go on where that broke off, and let `sls prepare` count what came.
+def fetch_and_prepare(name: str, offer: Offer, parts: Sequence[str], dest: Path) -> int:
+    """Fetch parts of a corpus to `dest`, resumed where that broke off, and write its manifests with `sls prepare`.
 
     Returns the exit status of `sls prepare`. Raises CheckpointError and DataError on what does not arrive whole.
     """
-    corpus = CORPORA[name]
-    folder = dest / corpus.folder
+    title, download = offer
+    folder = dest / download.folder
     folder.mkdir(parents=True, exist_ok=True)
-    size = f"{'up to ' if parts and isinstance(corpus, HubCorpus) else ''}{gigabytes(corpus, parts):.1f} GB"
+    size = f"{'up to ' if parts and isinstance(download, HubDownload) else ''}{gigabytes(download, parts):.1f} GB"
     free = shutil.disk_usage(folder).free / 1e9
-    print(f"{corpus.title}: {size} to download; {free:.1f} GB are free in {dest}")
-    print(f"licence: {corpus.licence}; more: {corpus.page}", flush=True)
-    if isinstance(corpus, HubCorpus):
-        fetch_from_hub(corpus, parts, folder)
-        manifests = corpus.manifests
+    print(f"{title}: {size} to download; {free:.1f} GB are free in {dest}")
+    print(f"licence: {download.licence}; more: {download.page}", flush=True)
+    if isinstance(download, HubDownload):
+        fetch_from_hub(download, parts, folder)
+        manifests = download.manifests
     else:
-        chosen = [corpus.parts[part] for part in parts or corpus.parts]
-        for file in dict.fromkeys(file for part in chosen for file in part.files):
-            fetch(file, folder, corpus.page)
-        manifests = [manifest for part in chosen for manifest in part.manifests]
-    return prepare(manifests, folder, dest / "manifests" / name)
+        selected = [download.parts[part] for part in parts or download.parts]
+        for file in dict.fromkeys(file for part in selected for file in part.files):
+            fetch(file, folder, download.page)
+        manifests = [manifest for part in selected for manifest in part.manifests]
+    return prepare(name, manifests, folder, dest / "manifests" / name)
 
 
 def fetch(file: Published, folder: Path, page: str) -> None:
     """Download a file unless it is there, check it either way, and unpack it unless that was done."""
     from fairseq_ckpt.downloading import download as download_file  # slow to import: it brings torch
-    from fairseq_ckpt.downloading import misfit
+    from fairseq_ckpt.downloading import integrity_error
 
     path = folder / file.file_name
     unpacked = folder / f"{file.file_name}.unpacked"
     if unpacked.exists():
-        print(f"{path}: unpacked before; to do it again remove {unpacked.name}")
+        print(f"{path}: unpacked already: to unpack it again, remove {unpacked.name}")
         return
     if not path.exists():
         print(f"{path}: from {file.url}", flush=True)
@@ -121,7 +143,7 @@ def fetch(file: Published, folder: Path, page: str) -> None:
             download_file(file, path)
         except CheckpointError as error:
             raise CheckpointError(f"{error} (the files are listed on {page})") from None
-    elif problem := misfit(file, path):
+    elif problem := integrity_error(file, path):
         raise CheckpointError(f"{path}: {problem}: move it away and give the same command again")
     known = [name for name, value in (("size", file.n_bytes), ("SHA-256", file.sha256), ("MD5", file.md5)) if value]
     checked = f"right: {' and '.join(known)}" if known else "no checksum is published"
@@ -132,32 +154,32 @@ def fetch(file: Published, folder: Path, page: str) -> None:
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """Unpack a tar or zip archive below a folder; what is there in full stays as it is, so that this can be repeated.
+    """Unpack a tar or zip archive below a folder; files that were unpacked before stay as they are.
 
     Raises DataError on an archive that is damaged or cut off, or that would write outside the folder.
     """
     try:
         if archive.suffix == ".zip":
             with zipfile.ZipFile(archive) as file:
-                for member in shown(file.infolist(), archive):
-                    if not is_there(folder / member.filename, member.file_size):
+                for member in with_progress(file.infolist(), archive):
+                    if not is_unpacked(folder / member.filename, member.file_size):
                         file.extract(member, folder)
             return
         with tarfile.open(archive) as file:
             file.extraction_filter = getattr(tarfile, "data_filter", None)  # Python has it from 3.11.4 on
-            for member in shown(file, archive):
-                if not is_there(folder / member.name, member.size):
+            for member in with_progress(file, archive):
+                if not is_unpacked(folder / member.name, member.size):
                     require_plain(member, folder)
                     file.extract(member, folder)
-            while file.fileobj.read(BLOCK):  # to the end, where gzip's own checksum stands
+            while file.fileobj.read(BLOCK):  # to the end, where gzip checks its checksum
                 pass
     except (tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError) as error:
         reason = next(iter(str(error).splitlines()), type(error).__name__).rstrip(":")
         raise DataError(f"{archive}: cannot be unpacked ({reason}): move it away and give the same command again") from None
 
 
-def shown(members: Iterable, archive: Path) -> Iterable:
-    """The members of an archive, counted on a terminal."""
+def with_progress(members: Iterable, archive: Path) -> Iterable:
+    """The members of an archive, with a progress bar on a terminal."""
     return tqdm(members, desc=f"unpacking {archive.name}", unit="file", leave=False, disable=None)
 
 
@@ -169,13 +191,13 @@ def require_plain(member: tarfile.TarInfo, folder: Path) -> None:
         raise tarfile.TarError(f"{member.name} leads out of the folder")
 
 
-def is_there(path: Path, n_bytes: int) -> bool:
+def is_unpacked(path: Path, n_bytes: int) -> bool:
     """Whether a file was unpacked to its end."""
     return path.is_file() and path.stat().st_size == n_bytes
 
 
-def fetch_from_hub(corpus: HubCorpus, languages: Sequence[str], folder: Path) -> None:
-    """Download languages of a corpus from the Hugging Face Hub, all where none is named; files that are there stay.
+def fetch_from_hub(download: HubDownload, parts: Sequence[str], folder: Path) -> None:
+    """Download parts of a corpus from the Hugging Face Hub, all where none is named; files that are there stay.
 
     Raises DataError without huggingface_hub, a token or accepted terms, and when the Hub cannot be reached.
     """
@@ -184,27 +206,31 @@ def fetch_from_hub(corpus: HubCorpus, languages: Sequence[str], folder: Path) ->
         from huggingface_hub.errors import HTTPError
         from huggingface_hub.utils import filter_repo_objects
     except ImportError:
-        raise DataError("no huggingface_hub here: EXTRAS=onnx,report,test,data bash recipes/setup.sh installs it") from None
+        remedy = "EXTRAS=onnx,report,test,data bash recipes/setup.sh installs it"
+        raise DataError(f"huggingface_hub is not installed: {remedy}") from None
     try:
-        # Listed here too: when the Hub cannot be reached, snapshot_download takes what is in the folder for the whole.
-        dataset = {"repo_id": corpus.repository, "repo_type": "dataset", "revision": dataset_info(corpus.repository).sha}
+        # When the Hub cannot be reached, snapshot_download takes the files in the folder for the whole: list them here.
+        revision = dataset_info(download.repository).sha
+        dataset = {"repo_id": download.repository, "repo_type": "dataset", "revision": revision}
         files = list_repo_files(**dataset)
-        for language in languages:
-            if not any(file.startswith(f"fake/{language}/") for file in files):
-                raise DataError(f"{corpus.page}: no language {language!r}: choose from the folders below fake/ there")
-        wanted = [f"fake/{language}/*" for language in languages] or ["*"]
+        prefixes = {part: f"{download.parts_folder}/{part}/" for part in parts}
+        for part, prefix in prefixes.items():
+            if not any(file.startswith(prefix) for file in files):
+                remedy = f"choose from the folders below {download.parts_folder}/ there"
+                raise DataError(f"{download.page}: no part {part!r}: {remedy}")
+        wanted = [f"{prefix}*" for prefix in prefixes.values()] or ["*"]
         snapshot_download(**dataset, local_dir=folder, allow_patterns=wanted)
     except (HTTPError, OSError) as error:
         if getattr(error, "errno", None) is not None:  # the disk
             raise
-        raise DataError(hub_failure(corpus.page, error.__cause__ or error)) from None
+        raise DataError(hub_failure(download.page, error.__cause__ or error)) from None
     missing = [file for file in filter_repo_objects(files, allow_patterns=wanted) if not (folder / file).is_file()]
     if missing:
-        raise DataError(f"{folder}: {len(missing):,} files did not arrive ({shortened(missing)}): give the same command again")
+        raise DataError(f"{folder}: {len(missing):,} files did not arrive ({list_names(missing)}): give the same command again")
 
 
 def hub_failure(page: str, error: BaseException) -> str:
-    """Why the Hub gave nothing, and the remedy."""
+    """Why nothing came from the Hub, and the remedy."""
     from huggingface_hub import get_token
 
     status = getattr(getattr(error, "response", None), "status_code", None)
@@ -216,22 +242,22 @@ def hub_failure(page: str, error: BaseException) -> str:
             )
         return f"{page}: refused to your token ({status}): accept the terms there, and let the token read gated repositories"
     what = f"the Hub answered {status}" if status else f"the Hub cannot be reached ({type(error).__name__})"
-    return f"{page}: {what}: give the same command again later to go on from there"
+    return f"{page}: {what}: give the same command again later to resume"
 
 
-def prepare(manifests: Iterable[str], folder: Path, dest: Path) -> int:
-    """Write manifests with `sls prepare`, which tells what is missing; the exit status is its own."""
+def prepare(name: str, manifests: Iterable[str], folder: Path, dest: Path) -> int:
+    """Write the manifests of a corpus with `sls prepare`, which reports what is missing; returns its exit status."""
     for manifest in manifests:
-        words = [found(word, folder) if word.startswith("./") else word for word in manifest.split()]
-        command = ["prepare", *words, "--dest", str(dest)]
+        words = [first_match(word, folder) if word.startswith("./") else word for word in manifest.split()]
+        command = ["prepare", name, *words, "--dest", str(dest)]
         print(f"sls {shlex.join(command)}", flush=True)
         if status := sls(command):
             return status
     return 0
 
 
-def found(path: str, folder: Path) -> str:
-    """The first path below a folder that a pattern fits, or the pattern itself where none does, for others to refuse."""
+def first_match(path: str, folder: Path) -> str:
+    """The first path below a folder that matches a pattern, or the pattern itself, for `sls prepare` to refuse."""
     return str(min(folder.glob(path), default=folder / path))
 
 

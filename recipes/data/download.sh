@@ -5,7 +5,7 @@
 #   bash recipes/data/download.sh asvspoof2019-la --dest CORPORA      the whole corpus
 #   bash recipes/data/download.sh asvspoof5 train dev --dest CORPORA  parts of it
 #
-# Given again it goes on where it broke off, and does nothing where all is there. It deletes nothing.
+# Given again it resumes where it broke off, and does nothing when everything is there. It deletes nothing.
 set -euo pipefail
 here=$PWD
 cd "$(dirname "$0")/../.."

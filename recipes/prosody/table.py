@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from results import percent, table
 from training_log import read_log, validations
 
-from protocols.atomic import replacing
+from protocols.files import replacing
 
 HEADER = ("lambda", "run", "dev EER (%)", "track", "EER (%)", "95 % interval", "more")
 ABOUT = """# Prosody without content

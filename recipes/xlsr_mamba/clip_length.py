@@ -15,8 +15,8 @@ def main() -> int:
     checkpoint, n_samples, out = sys.argv[1:]
     try:
         detector = read_detector(checkpoint)
-        detector["cfg"]["task"]["max_samples"] = int(n_samples)
-        write_pickled(fairseq_dictionary(detector["cfg"], detector["model"]), out)
+        detector.config["task"]["max_samples"] = int(n_samples)
+        write_pickled(fairseq_dictionary(detector.config, detector.tensors), out)
     except CheckpointError as error:
         print(f"clip_length.py: error: {error}", file=sys.stderr)
         return 1

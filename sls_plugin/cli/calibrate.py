@@ -5,9 +5,9 @@ import sys
 from pathlib import Path
 
 from protocols import DataError
-from protocols.keys import LAYOUTS, PHASES, read_keys
-
-from .arguments import refuse_inputs, require_free
+from protocols.corpora import canonical_name
+from protocols.keys import PHASES, corpora_with_keys, read_keys
+from sls_plugin.scores.outputs import refuse_inputs, require_free
 
 HELP = "turn scores into log-likelihood ratios, and fuse several systems"
 
@@ -29,11 +29,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("scores", metavar="SCORES", type=Path, nargs="+", help="a system's scores of the labelled trials")
     parser.add_argument("--keys", metavar="PATH", type=Path, required=True, help="the labels: key file, or folder that holds it")
     parser.add_argument(
-        "--corpus", metavar="CORPUS", choices=LAYOUTS, default="labels",
-        help=f"whose keys they are, one of {', '.join(LAYOUTS)} (default: labels, that is a manifest or a list)",
+        "--corpus", metavar="CORPUS", type=canonical_name, choices=corpora_with_keys(), default="labels",
+        help=f"whose keys they are, one of {', '.join(corpora_with_keys())} (default: labels, that is a manifest or a list)",
     )
     parser.add_argument(
-        "--phase", choices=PHASES, help="learn from trials of this phase (default: eval where the keys tell phases, else all)"
+        "--phase", choices=PHASES, help="learn from trials of this phase (default: eval where the keys have phases, else all)"
     )
     parser.add_argument(
         "--apply", metavar="SCORES", type=Path, nargs="+", required=True,

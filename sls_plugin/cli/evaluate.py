@@ -5,37 +5,39 @@ import json
 import sys
 from pathlib import Path
 
-from protocols.atomic import replacing
-from protocols.keys import LAYOUTS, PHASES, read_keys
+from protocols.corpora import CORPORA, canonical_name
+from protocols.files import replacing
+from protocols.keys import PHASES, read_keys
+from sls_plugin.cli.common import add_resampling
+from sls_plugin.scores.outputs import refuse_inputs
 
-from .arguments import add_resampling, refuse_inputs
+from .corpora import help_table
 
 HELP = "compare scores with the keys of a corpus"
 
-EPILOG = """\
+EXAMPLES = """\
 examples:
-  sls evaluate 2019la scores.txt --keys LA/ASVspoof2019_LA_cm_protocols
-  sls evaluate 2021la scores.txt --keys keys --bootstrap 1000
+  sls evaluate asvspoof2019-la scores.txt --keys LA/ASVspoof2019_LA_cm_protocols
+  sls evaluate asvspoof2021-la scores.txt --keys keys --bootstrap 1000
   sls evaluate labels scores.txt --keys DATA/eval.tsv --json result.json
+"""
 
-PATH of --keys is the organisers' folder (or one above it) or the key file itself: a protocol of
-2019 LA, keys/LA or keys/DF of 2021, in_the_wild_key.txt or meta.csv of In-the-Wild, the track 1
-protocol of ASVspoof 5, a manifest, or a list with a line `id label` per trial.
+KEYS = """\
+what --keys takes for each CORPUS, as the file itself, the organisers' folder or one above it:
+{}
 The min t-DCF needs the organisers' ASV scores, which are looked for beside the keys.
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `sls evaluate`."""
-    parser.epilog = EPILOG
-    parser.add_argument(
-        "corpus", metavar="CORPUS", choices=LAYOUTS,
-        help=f"one of {', '.join(LAYOUTS)}; labels: a manifest, or a list with a line `id label` per trial",
-    )
+    files = {name: corpus.keys.files for name, corpus in CORPORA.items() if corpus.keys}
+    parser.epilog = f"{EXAMPLES}\n{KEYS.format(help_table(files))}"
+    parser.add_argument("corpus", metavar="CORPUS", type=canonical_name, choices=files, help=f"one of {', '.join(files)}")
     parser.add_argument("scores", metavar="SCORES", type=Path, help="a file with a line `id score` per trial")
     parser.add_argument("--keys", metavar="PATH", type=Path, required=True, help="key file, or a folder that holds it")
     parser.add_argument(
-        "--phase", choices=PHASES, help="trials of this phase (default: eval where the keys tell phases, else all)"
+        "--phase", choices=PHASES, help="trials of this phase (default: eval where the keys have phases, else all)"
     )
     add_resampling(parser, default=0)
     parser.add_argument("--json", metavar="FILE", type=Path, help="write the figures too, rates as fractions")

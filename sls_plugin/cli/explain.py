@@ -4,7 +4,8 @@ import argparse
 from collections import Counter
 from pathlib import Path
 
-from .arguments import add_recordings, refuse_inputs, usable_device
+from sls_plugin.cli.common import add_recordings
+from sls_plugin.scores.outputs import refuse_inputs
 
 HELP = "show the weight of each layer of a trained SLS, class by class"
 
@@ -38,15 +39,16 @@ def run(args: argparse.Namespace) -> int:
 
     import torch  # slow to import: the problems above are told first
 
-    from protocols.atomic import replacing
-    from sls_plugin.inference.engine import ScoringEngine, load_detector
+    from protocols.files import replacing
+    from sls_plugin.inference.device import usable_device
+    from sls_plugin.inference.engine import ScoringEngine
     from sls_plugin.inference.layer_weights import mean_layer_weights
+    from sls_plugin.inference.load import load_detector
 
     device = usable_device(args.device)
-    model, segment = load_detector(args.checkpoint)
-    engine = ScoringEngine(
-        model, segment, device=device, dtype=torch.float32, batch_size=args.batch_size, num_workers=args.num_workers
-    )
+    detector = load_detector(args.checkpoint)
+    settings = {"device": device, "dtype": torch.float32, "batch_size": args.batch_size, "num_workers": args.num_workers}
+    engine = ScoringEngine(detector.model, detector.segment, **settings)
     weights = mean_layer_weights(engine, trials)
     rows = list(enumerate(zip(*(of_class.tolist() for of_class in weights.values()), strict=True)))
     highest = max(max(row) for _, row in rows) or 1.0  # closed gates have no bars

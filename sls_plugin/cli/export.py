@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from .arguments import refuse_inputs, require_free
+from sls_plugin.scores.outputs import refuse_inputs, require_free
 
 HELP = "export a trained detector as ONNX or for torch.export"
 SUFFIXES = (".onnx", ".pt2")

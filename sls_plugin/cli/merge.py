@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
-from .arguments import refuse_inputs, require_free
-from .score import tell_written
+from sls_plugin.cli.common import print_summary
+from sls_plugin.scores.outputs import refuse_inputs, require_free
 
 HELP = "join the score files of shards into one"
 
@@ -48,4 +48,4 @@ def run(args: argparse.Namespace) -> int:
     numbers = write_outcomes(args.output, outcomes.items)
     if record:
         write_record(args.output, record)
-    return tell_written(args.output, *numbers)
+    return print_summary(args.output, *numbers)

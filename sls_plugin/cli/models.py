@@ -2,7 +2,7 @@
 
 import argparse
 
-from sls_plugin.catalogue import DETECTORS
+from fairseq_ckpt.detectors import DETECTORS
 
 HELP = "list the detectors, their cost, their published error rates and checkpoints"
 
@@ -13,7 +13,12 @@ EER (%) on the evaluation sets of ASVspoof 2019 LA, 2021 LA, 2021 DF and In-the-
 by the authors, who trained on ASVspoof 2019 LA. Layout: the authors' own files that are scored as
 they are, by the name that `python -m fairseq_ckpt inspect FILE` gives them. Detectors with xlsr in
 their name are trained from XLS-R: `--w2v-path` takes the layouts xlsr and huggingface.
+
+example:
+  sls models
 """
+COLUMNS = ("--arch", "parameters", "GFLOP", "clips", "19 LA", "21 LA", "21 DF", "wild", "layout")
+LEFT = ("--arch", "clips", "layout")  # columns of text; the others hold numbers
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,26 +28,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the table."""
-    columns = ("--arch", "parameters", "GFLOP", "clips", "19 LA", "21 LA", "21 DF", "wild", "layout")
-    rows = [
+    rows = table()
+    widths = [max(map(len, column)) for column in zip(COLUMNS, *rows, strict=True)]
+    for row in (COLUMNS, *rows):
+        cells = zip(COLUMNS, row, widths, strict=True)
+        padded = (cell.ljust(width) if column in LEFT else cell.rjust(width) for column, cell, width in cells)
+        print("  ".join(padded).rstrip())
+    print(f"\n{EPILOG.partition('example:')[0].rstrip()}")
+    return 0
+
+
+def table() -> list[tuple[str, ...]]:
+    """A row per architecture, a dash for what was not published."""
+    return [
         (
-            entry.arch,
-            f"{entry.n_parameters:,}",
-            f"{entry.gflop:.1f}",
-            entry.clips,
+            card.arch,
+            f"{card.n_parameters:,}",
+            f"{card.gflop:.1f}",
+            card.clips,
             *(
                 "-" if eer is None else f"{eer:.2f}"
-                for eer in (entry.eer_2019_la, entry.eer_2021_la, entry.eer_2021_df, entry.eer_in_the_wild)
+                for eer in (card.eer_2019_la, card.eer_2021_la, card.eer_2021_df, card.eer_in_the_wild)
             ),
-            entry.layout or "-",
+            detector.name if detector.layout else "-",
         )
-        for entry in DETECTORS
+        for detector in DETECTORS
+        for card in detector.cards
     ]
-    widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
-    left = ("--arch", "clips", "layout")
-    for row in (columns, *rows):
-        cells = zip(columns, row, widths, strict=True)
-        padded = (cell.ljust(width) if column in left else cell.rjust(width) for column, cell, width in cells)
-        print("  ".join(padded).rstrip())
-    print(f"\n{EPILOG.rstrip()}")
-    return 0

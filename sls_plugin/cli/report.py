@@ -3,17 +3,18 @@
 import argparse
 from pathlib import Path
 
-from protocols.atomic import replacing
-from protocols.keys import LAYOUTS, PHASES, read_keys
-
-from .arguments import add_resampling, finite_number, refuse_inputs
+from protocols.corpora import canonical_name
+from protocols.files import replacing
+from protocols.keys import PHASES, corpora_with_keys, read_keys
+from sls_plugin.cli.common import add_resampling, finite_number
+from sls_plugin.scores.outputs import refuse_inputs
 
 HELP = "write an HTML report on one or several score files"
 
 EPILOG = """\
 examples:
   sls report scores.txt --keys DATA/eval.tsv --output report.html
-  sls report baseline.txt ours.txt --corpus 2021la --keys keys --output report.html
+  sls report baseline.txt ours.txt --corpus asvspoof2021-la --keys keys --output report.html
   sls report scores.txt --threshold=-2.5 --output report.html
 """
 
@@ -24,11 +25,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("scores", metavar="SCORES", type=Path, nargs="+", help="files with a line `id score` per trial")
     parser.add_argument("--keys", metavar="PATH", type=Path, help="key file, or a folder that holds it")
     parser.add_argument(
-        "--corpus", metavar="CORPUS", choices=LAYOUTS,
-        help=f"whose keys they are, one of {', '.join(LAYOUTS)} (default: labels, that is a manifest or a list)",
+        "--corpus", metavar="CORPUS", type=canonical_name, choices=corpora_with_keys(),
+        help=f"whose keys they are, one of {', '.join(corpora_with_keys())} (default: labels, that is a manifest or a list)",
     )
     parser.add_argument(
-        "--phase", choices=PHASES, help="trials of this phase (default: eval where the keys tell phases, else all)"
+        "--phase", choices=PHASES, help="trials of this phase (default: eval where the keys have phases, else all)"
     )
     parser.add_argument(
         "--allow-missing", action="store_true", help="leave out trials without a score of every system"

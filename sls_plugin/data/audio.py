@@ -14,7 +14,7 @@ import soundfile
 import soxr
 
 from protocols import DataError
-from protocols.recordings import SAMPLE_RATE, UNKNOWN_LENGTH, soundfile_suffixes
+from protocols.audio_format import SAMPLE_RATE, UNKNOWN_LENGTH, soundfile_suffixes
 
 # What libsndfile notes when a file ends before the length in its header: WAV, AIFF, SVX, AU, W64, RF64; then OGG, VOC. A writer
 # that streams cannot know the length and puts a size near 2^31 or 2^32 there: that is no sign of a truncated file.

@@ -1,20 +1,13 @@
-"""Error rates by attack and by codec, and the official tables of ASVspoof 2021."""
+"""Error rates by attack and by codec, and the official table of a corpus."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from protocols.corpora import find_corpus
 from sls_plugin.evaluation.scored_trials import ScoredTrials
-from sls_plugin.metrics.conditions import (
-    DF_CODECS,
-    DF_VOCODERS,
-    LA_ATTACKS,
-    LA_CODECS,
-    ASVTrials,
-    eer_table,
-    tdcf_table,
-)
+from sls_plugin.metrics.conditions import ASVTrials, eer_table, tdcf_table
 
 UNKNOWN_ATTACK, NO_CODEC = "unknown", "none"
 
@@ -30,7 +23,7 @@ class GroupResult:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OfficialTable:
-    """The table of the 2021 challenge: rows of attacks or vocoder classes, columns of codecs, the last of each pooled.
+    """The official table of a corpus: rows of attacks or vocoders, columns of codecs, the last of each pooled.
 
     `eer` and `min_tdcf` (None without ASV scores) are fractions, rows x columns; NaN where a class is missing. Trials with
     another attack, vocoder or codec, `n_outside` of them, count in pooled cells only.
@@ -69,15 +62,13 @@ def per_condition(scored: ScoredTrials) -> dict[str, GroupResult]:
 
 
 def official_table(scored: ScoredTrials) -> OfficialTable | None:
-    """The organisers' table of ASVspoof 2021: attack x codec for LA, vocoder x compression for DF."""
+    """The organisers' table of results, such as attack x codec of ASVspoof 2021 LA; None where they publish none."""
     keys = scored.keys
-    if keys.corpus == "2021la":
-        fact, rows, columns = "attack", LA_ATTACKS, LA_CODECS
-    elif keys.corpus == "2021df":
-        fact, rows, columns = "vocoder", DF_VOCODERS, DF_CODECS
-    else:
+    layout = find_corpus(keys.corpus).keys.table
+    if layout is None:
         return None
-    row, column = _codes(scored.facts(fact), rows), _codes(scored.facts("codec"), columns)
+    rows, columns = layout.rows, layout.columns
+    row, column = _codes(scored.facts(layout.row_fact), rows), _codes(scored.facts(layout.column_fact), columns)
     n_outside = int(((row < 0) & ~scored.is_bonafide | (column < 0)).sum())
     cells = (scored.scores, scored.is_bonafide, row, column)
     names, size = ((*rows, "pooled"), (*columns, "pooled")), (len(rows), len(columns))

@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 
 from protocols import DataError
+from protocols.corpora import find_corpus
 from protocols.keys import Keys
 from sls_plugin.evaluation.breakdown import GroupResult, OfficialTable, official_table, per_attack, per_condition
 from sls_plugin.evaluation.scored_trials import ScoredTrials, read_scored_trials
 from sls_plugin.metrics.bootstrap import bootstrap_eers, confidence_interval
 from sls_plugin.metrics.dcf import act_dcf, cllr, min_dcf
 from sls_plugin.metrics.det import equal_error_rate, tie_aware_equal_error_rate, ties_across_classes
-from sls_plugin.metrics.tdcf import ASV_2019_LA_EVAL, ASVErrorRates, asv_error_rates, min_tdcf_2019, min_tdcf_2021
+from sls_plugin.metrics.tdcf import ASVErrorRates, asv_error_rates, min_tdcf_2019, min_tdcf_2021
 
 MANY_TIES = 0.01  # of the trials of a class
 FEW_ERRORS = 10  # trials; a bootstrap of fewer is too narrow
@@ -33,7 +34,7 @@ class Evaluation:
     """How well the scores of a system tell the classes of its trials apart; rates are fractions.
 
     `eer_ci` (95 %) is None without a bootstrap; `asv_source`, where the ASV system's error rates are from, `min_tdcf` (2021
-    form) and `min_tdcf_2019` without one or where it makes them undefined; `table` for corpora other than ASVspoof 2021.
+    form) and `min_tdcf_2019` without one or where it makes them undefined; `table` for a corpus without an official one.
     `warnings` are sentences for the reader.
     """
 
@@ -128,8 +129,11 @@ def _asv_rates(keys: Keys) -> tuple[ASVErrorRates | None, str | None]:
         scores, kinds = keys.asv.scores, np.array(keys.asv.kinds)
         rates = asv_error_rates(*(scores[kinds == kind] for kind in ("target", "nontarget", "spoof")))
         return rates, f"{scores.size:,} scores of the organisers' system, {keys.asv.path.name}"
-    if (keys.corpus, keys.phase) == ("2019la", "eval") and all(trial.id.startswith("LA_E_") for trial in keys.trials):
-        return ASV_2019_LA_EVAL, "the published error rates of the organisers' system: no ASV scores beside the keys"
+    system = find_corpus(keys.corpus).keys.asv
+    published = system and system.published_rates
+    if published and keys.phase == "eval" and all(trial.id.startswith(published.ids) for trial in keys.trials):
+        rates = ASVErrorRates(published.miss, published.false_acceptance, published.spoof_acceptance)
+        return rates, "the published error rates of the organisers' system: no ASV scores beside the keys"
     return None, None
 
 
@@ -186,8 +190,8 @@ def _warnings_on_scores(scored: ScoredTrials, eer: float, tie_aware: float, nega
 
 def _warnings_on_asv(keys: Keys, rates: ASVErrorRates | None, min_tdcf: float | None) -> Iterator[str]:
     """Why there is no t-DCF in a corpus that has one."""
-    if keys.corpus in ("2019la", "2021la") and rates is None:
-        yield "no min t-DCF: the organisers' ASV scores are not beside the keys (README: where they lie)"
+    if find_corpus(keys.corpus).keys.asv and rates is None:
+        yield "no min t-DCF: the organisers' ASV scores are not beside the keys (protocols/README.md: where they lie)"
     elif rates and min_tdcf is None:
         yield f"no min t-DCF: in this phase the ASV scores lack targets, nontargets or spoofs ({keys.asv.scores.size:,} trials)"
 

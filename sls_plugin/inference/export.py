@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from fairseq_ckpt.fingerprint import file_sha256
 from fairseq_ckpt.reading import checkpoint_file
 from protocols import DataError
-from protocols.atomic import replacing
-from protocols.recordings import SAMPLE_RATE
-from sls_plugin.inference.engine import load_detector
+from protocols.audio_format import SAMPLE_RATE
+from protocols.files import replacing
+from sls_plugin.inference.load import load_detector
 from sls_plugin.inference.onnx_detector import INPUT, OUTPUTS, SUFFIX, ExportedDetector
 
 OPSET = 18  # of ONNX: the oldest that PyTorch's exporter writes, for the most runtimes
@@ -63,7 +63,8 @@ def export_detector(checkpoint: str | Path, path: Path) -> float:
     write, read = (_write_onnx, ExportedDetector) if path.suffix == SUFFIX else (_write_program, _read_program)
     if write is _write_onnx:
         _require_packages(path)
-    model, segment = load_detector(checkpoint)
+    loaded = load_detector(checkpoint)
+    model, segment = loaded.model, loaded.segment
     if isinstance(model, ExportedDetector):
         raise DataError(f"{checkpoint}: is exported already: name its checkpoint")
     detector = WithScores(model).eval()

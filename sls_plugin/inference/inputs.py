@@ -5,9 +5,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from protocols import DataError, Trial, read_manifest
-from protocols.folder import find_audio
-from protocols.recordings import FFMPEG_SUFFIXES, soundfile_suffixes
-from protocols.text import read_lines
+from protocols.audio_format import FFMPEG_SUFFIXES, soundfile_suffixes
+from protocols.files import read_lines
+from protocols.recordings import find_audio
 
 
 def read_inputs(inputs: Sequence[str]) -> list[Trial]:

@@ -9,9 +9,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
-from protocols import DataError, Trial
-from protocols.recordings import SAMPLE_RATE
+from protocols import DataError, SettingError, Trial
+from protocols.audio_format import SAMPLE_RATE
 from sls_plugin.data.audio import fit_length, read_blocks
+from sls_plugin.data.clip_dataset import Segment
+from sls_plugin.data.loader import iterate
 from sls_plugin.inference.engine import ScoringEngine
 from sls_plugin.scores.timeline import WindowScore
 
@@ -81,6 +83,15 @@ class WindowDataset(IterableDataset):
         return torch.from_numpy(np.array(waveforms, np.float32).reshape(-1, self.n_samples))  # B x samples
 
 
+def hop_samples(segment: Segment, hop: float | None) -> int:
+    """The hop in samples, by default half a window; SettingError when samples between windows would be skipped."""
+    n_samples = (segment.n_samples + 1) // 2 if hop is None else round(hop * SAMPLE_RATE)
+    if n_samples > segment.n_samples:
+        longer = f"--hop {n_samples / SAMPLE_RATE:g} is longer than the windows of {segment.n_samples / SAMPLE_RATE:g} s"
+        raise SettingError(f"{longer}: samples between windows would be skipped")
+    return n_samples
+
+
 def score_windows(engine: ScoringEngine, trials: Sequence[Trial], hop: int) -> Iterator[tuple[str, list[WindowScore] | str]]:
     """Ids of trials and the scores of their windows, or why one cannot be read, in their order; errors as the engine's.
 
@@ -90,7 +101,8 @@ def score_windows(engine: ScoringEngine, trials: Sequence[Trial], hop: int) -> I
     dataset = WindowDataset(trials, segment.n_samples, hop, segment.padding, engine.batch_size)
     scored: dict[int, list[WindowScore]] = defaultdict(list)  # of trials that have not ended
     # One decoder, whatever --num-workers says, keeps the batches the same, and with them the scores.
-    for windows, source, ended in DataLoader(dataset, batch_size=None, num_workers=min(1, engine.num_workers)):
+    loader = DataLoader(dataset, batch_size=None, num_workers=min(1, engine.num_workers))
+    for windows, source, ended in iterate(loader):
         scores = engine.score(source.to(engine.device)).tolist() if windows else []
         for (index, start, end), score in zip(windows, scores, strict=True):
             engine.require_finite(trials[index], score)

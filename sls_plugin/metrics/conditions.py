@@ -13,18 +13,6 @@ from numpy.typing import ArrayLike, NDArray
 from sls_plugin.metrics.det import Rates, closest, det_curve_of_sorted, finite, lowest
 from sls_plugin.metrics.tdcf import ASVErrorRates, asv_error_rates_at, asv_threshold, normalised_tdcf, tdcf_coefficients
 
-# Names as in the official keys, in the order of the official tables.
-LA_ATTACKS = ("A07", "A08", "A09", "A10", "A11", "A12", "A13", "A14", "A15", "A16", "A17", "A18", "A19")
-LA_CODECS = ("none", "alaw", "pstn", "g722", "ulaw", "gsm", "opus")
-DF_VOCODERS = (
-    "traditional_vocoder",
-    "waveform_concatenation",
-    "neural_vocoder_autoregressive",
-    "neural_vocoder_nonautoregressive",
-    "unknown",
-)
-DF_CODECS = ("nocodec", "low_mp3", "high_mp3", "low_m4a", "high_m4a", "low_ogg", "high_ogg", "mp3m4a", "oggm4a")
-
 Cell = tuple[int, int]
 Curve = tuple[Rates, Rates, Rates]
 

@@ -29,10 +29,6 @@ class ASVErrorRates:
     spoof_acceptance: float
 
 
-# Of the organisers' system on the evaluation trials of ASVspoof 2019 LA, at its EER threshold of -5.680051.
-ASV_2019_LA_EVAL = ASVErrorRates(miss=132 / 5370, false_acceptance=820 / 33327, spoof_acceptance=48592 / 63882)
-
-
 @dataclass(frozen=True, slots=True)
 class TDCFCoefficients:
     """Of the t-DCF of 2021: `c0` is the cost that no countermeasure avoids, `c1` weighs misses, `c2` accepted spoofs."""

@@ -16,8 +16,8 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from fairseq_ckpt import CheckpointError
-from fairseq_ckpt.backbone import build_backbone
-from fairseq_ckpt.xlsr import read_xlsr
+from fairseq_ckpt.pretrained import read_xlsr
+from fairseq_ckpt.wav2vec.backbone import build_backbone
 from protocols import SettingError
 from sls_plugin.modules.frame_convolutions import FrameConvolutions
 from sls_plugin.modules.packed_weights import PackedLinear, PackedSelfAttention

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from protocols.recordings import SAMPLE_RATE
+from protocols.audio_format import SAMPLE_RATE
 
 N_BANDS = 80
 WINDOW, HOP = 400, 160  # samples: 25 ms every 10 ms

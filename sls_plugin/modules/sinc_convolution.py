@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from protocols.recordings import SAMPLE_RATE
+from protocols.audio_format import SAMPLE_RATE
 
 MOST_MASKED = 19  # neighbouring filters that frequency masking silences at a time
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from protocols.recordings import SAMPLE_RATE
+from protocols.audio_format import SAMPLE_RATE
 from sls_plugin.evaluation.scored_trials import ScoredTrials
 from sls_plugin.metrics.conditions import eer_table
 from sls_plugin.report.data import Data

@@ -9,7 +9,7 @@ from typing import Any
 
 from fairseq_ckpt.fingerprint import file_sha256
 from protocols import DataError, Trial
-from protocols.atomic import replacing
+from protocols.files import replacing
 
 Record = dict[str, Any]  # what JSON can hold; two runs with the same one give the same scores
 

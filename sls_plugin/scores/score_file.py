@@ -5,8 +5,7 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from protocols import DataError
-from protocols.atomic import replacing
-from protocols.text import read_lines
+from protocols.files import read_lines, replacing
 
 _EXAMPLES = 3
 FLOAT32_MAX = 3.4028235e38

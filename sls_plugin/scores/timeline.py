@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from protocols import DataError
-from protocols.atomic import replacing
+from protocols.files import replacing
 
 WindowScore = tuple[float, float, float]  # its start and end in seconds, its score
 

@@ -25,13 +25,15 @@ from sls_plugin.data.balanced_dataset import BalancedTrialDataset
 from sls_plugin.data.clip_dataset import Segment
 from sls_plugin.data.rawboost import RawBoost, RawBoostConfig
 from sls_plugin.data.trial_dataset import Crop, Padding, TrialDataset
+from sls_plugin.inference.half_precision import refuse_wrong_convolutions
 from sls_plugin.scores.score_file import write_errors, write_scores
-from sls_plugin.tasks.fairseq_patches import repair
+from sls_plugin.tasks.fairseq_patches import is_fairseq_command, names_our_task, patch_fairseq
 from sls_plugin.tasks.generator import TrialDictionary, TrialGenerator
 from sls_plugin.tasks.score_pool import ScorePool, require_both_classes
 
 logger = logging.getLogger(__name__)
-repair()  # on import: fairseq may fail before it sets up the task
+if is_fairseq_command(sys.argv) and names_our_task(sys.argv):
+    patch_fairseq()  # on import: fairseq-validate loads the checkpoint before it sets up the task
 
 
 @dataclass
@@ -70,10 +72,13 @@ class AsvspoofTask(FairseqTask):
         self.n_to_generate = 0
         self.shard_name = ""
         self.broken: dict[str, str] = {}
+        self.precision_is_checked = False
 
     @classmethod
     def setup_task(cls, cfg: AsvspoofConfig, **_: Any) -> "AsvspoofTask":
-        with open_dict(cfg):  # left to itself, this fairseq shows every epoch the batches and random draws of the first
+        if is_fairseq_command(sys.argv):  # fairseq-hydra-train names the task in its configuration
+            patch_fairseq()
+        with open_dict(cfg):  # otherwise fairseq reuses the first epoch's batches and random draws
             cfg.rebuild_batches, cfg.reuse_dataloader, cfg.persistent_workers = True, False, False
         return cls(cfg)
 
@@ -115,14 +120,14 @@ class AsvspoofTask(FairseqTask):
             if counts[""]:
                 raise DataError(f"{manifest}: {counts['']} trials have no label: training and validation need labels")
             require_both_classes(counts, str(manifest))
-        heard = task_cfg or self.cfg
+        input_cfg = task_cfg or self.cfg
         training = task_cfg is None and split == self.cfg.train_subset
         augment = training or (task_cfg is None and self.cfg.augment_validation)
         dataset = BalancedTrialDataset if training and self.cfg.balanced_batches else TrialDataset
         self.datasets[split] = dataset(
             trials,
             Path(self.cfg.audio_root or manifest.parent),
-            Segment(heard.max_samples, str(heard.crop) if training else "start", str(heard.padding)),
+            Segment(input_cfg.max_samples, str(input_cfg.crop) if training else "start", str(input_cfg.padding)),
             name=split,
             rawboost=RawBoost(self.cfg) if augment else None,
             shuffle=training,
@@ -135,8 +140,8 @@ class AsvspoofTask(FairseqTask):
             raise SettingError("--skip-remainder-batch would lose trials: leave it out")
         kwargs["required_batch_size_multiple"] = 1  # fairseq's default of 8 loses the tail of a split
         if not kwargs.get("num_workers"):
-            # fairseq's thread for it would decode, and abort the interpreter when an error ends the run meanwhile. Beside data
-            # workers it stays: without it, theirs end seconds late.
+            # With no workers fairseq decodes in a background thread, which aborts the interpreter on errors. With workers the
+            # thread stays: without it they end seconds late.
             kwargs["data_buffer_size"] = 0
         iterator = super().get_batch_iterator(dataset, *args, **kwargs)
         n_batched = sum(len(batch) for batch in iterator.frozen_batches)
@@ -180,6 +185,7 @@ class AsvspoofTask(FairseqTask):
             raise SettingError("--head-lr-scale, --discriminator-lr-scale and --freeze-backbone-updates need --optimizer l2_adam")
         self._note_broken(sample)
         if sample["nsentences"]:
+            self._check_precision(sample, model)
             try:
                 with numpy_seed(self.cfg.seed, update_num, sample["id"][0].item()):  # layerdrop draws from numpy's global state
                     loss, sample_size, log = super().train_step(sample, model, criterion, optimizer, update_num, ignore_grad)
@@ -188,7 +194,7 @@ class AsvspoofTask(FairseqTask):
         else:
             # BatchNorm's statistics need not see the silence, unless those of other workers wait for it
             model.train(any(isinstance(module, nn.SyncBatchNorm) for module in model.modules()))
-            loss, sample_size, log = self._silent_step(sample, model, criterion)
+            loss, sample_size, log = self._zero_step(sample, model, criterion)
             optimizer.backward(loss)
         return loss, sample_size, log | {"broken": len(sample["broken"])}
 
@@ -205,11 +211,12 @@ class AsvspoofTask(FairseqTask):
             trial = self.pool.trials[sample["id"][(sample["label"] < 0).nonzero()[0, 0]]]
             raise DataError(f"{self.pool.name}: trial {trial.id} has no label: validation needs labels, scoring does not")
         if sample["nsentences"]:
+            self._check_precision(sample, model)
             loss, sample_size, log = super().valid_step(sample, model, criterion)
             self.pool.add(sample["id"].tolist(), log.pop("scores").float().tolist())
         else:
             model.eval()
-            loss, sample_size, log = self._silent_step(sample, model, criterion)
+            loss, sample_size, log = self._zero_step(sample, model, criterion)
         n_broken = len(sample["broken"])
         return loss, sample_size, log | {"broken": n_broken, "pooled": sample["nsentences"] + n_broken}
 
@@ -235,7 +242,12 @@ class AsvspoofTask(FairseqTask):
                 self.broken[name] = reason
                 logger.warning("left out trial %s: %s (%d so far)", name, reason, len(self.broken))
 
-    def _silent_step(self, sample: dict, model: nn.Module, criterion: nn.Module) -> tuple[Tensor, Any, dict]:
+    def _check_precision(self, sample: dict, model: nn.Module) -> None:
+        if not self.precision_is_checked:
+            refuse_wrong_convolutions(model, sample["net_input"]["source"])
+            self.precision_is_checked = True
+
+    def _zero_step(self, sample: dict, model: nn.Module, criterion: nn.Module) -> tuple[Tensor, Any, dict]:
         """A step without loss and gradients, for a batch of broken clips only: other workers wait for this one's part."""
         source, label = sample["net_input"]["source"], sample["label"]
         silence = {"net_input": {"source": source.new_zeros(1, source.shape[1])}, "label": label.new_zeros(1)}

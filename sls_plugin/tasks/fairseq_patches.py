@@ -1,11 +1,14 @@
-"""Repairs of fairseq's behaviour that no option of it offers."""
+"""Patches of fairseq for its own commands, where they run our task."""
 
 import functools
 import os
 import re
 import shutil
 import sys
+import traceback as tracebacks
+from collections.abc import Sequence
 from contextlib import nullcontext
+from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -17,30 +20,48 @@ from fairseq.file_io import PathManager
 from fairseq.models import ARCH_MODEL_REGISTRY
 from fairseq.tasks import FairseqTask
 from omegaconf import DictConfig, OmegaConf
-from torch import Tensor, nn
+from torch import nn
 from torch.multiprocessing import ProcessRaisedException
-from torch.overrides import TorchFunctionMode
 
 from fairseq_ckpt import CheckpointError
-from fairseq_ckpt.checkpoint import is_ours
 from fairseq_ckpt.detector import read_for_fairseq
 from fairseq_ckpt.errors import first_misfit
+from fairseq_ckpt.identification import is_ours
 from protocols import UserError
-from protocols.atomic import replacing
+from protocols.files import replacing
+from sls_plugin.data.loader import REMEDY, WORKER_DIED
+from sls_plugin.inference.load import SkipWeightInit
 
 fairseqs_load_models = checkpoint_utils.load_model_ensemble_and_task
 _UNLOADABLE = re.compile("Cannot load model parameters from checkpoint (.*?); ")
+_BATCH_SIZE_OPTIONS = {"--batch-size", "--max-sentences", "--max-tokens"}
 
 
-def repair() -> None:
-    """Let fairseq read every checkpoint safely, copy them whole or not at all, tell problems in one line, and validate
-    without a batch size.
+def is_fairseq_command(argv: Sequence[str]) -> bool:
+    """Whether the process is one of fairseq's commands, such as fairseq-train or `python -m fairseq_cli.train`."""
+    program = Path(argv[0]) if argv else Path()
+    return program.name.startswith("fairseq-") or program.parent.name == "fairseq_cli"
+
+
+def names_our_task(argv: Sequence[str]) -> bool:
+    """Whether the arguments of a command choose `--task asvspoof`."""
+    return "--task=asvspoof" in argv or any(pair == ("--task", "asvspoof") for pair in pairwise(argv))
+
+
+def patch_fairseq() -> None:
+    """Patch a command of fairseq that runs our task, where no option of it helps.
+
+    It then reads every checkpoint safely and builds our models only, copies checkpoints whole or not at all, prints the
+    user's errors as one line, and validates without a --batch-size. Call it in such a command only: no other model of
+    fairseq can be loaded afterwards.
     """
     checkpoint_utils.load_checkpoint_to_cpu = _load_checkpoint
     checkpoint_utils.load_model_ensemble_and_task = _load_models
     PathManager.copy = staticmethod(_copy)
     sys.excepthook = _excepthook
-    _give_validation_a_batch_size()
+    if Path(sys.argv[0]).stem in ("fairseq-validate", "validate"):  # which has no default, unlike fairseq-generate
+        given = {argument.split("=")[0] for argument in sys.argv}
+        sys.argv += [] if given & _BATCH_SIZE_OPTIONS else ["--batch-size", "8"]
 
 
 def _load_checkpoint(path: str, arg_overrides: dict[str, Any] | None = None, load_on_all_ranks: bool = False) -> dict[str, Any]:
@@ -55,16 +76,6 @@ def _load_checkpoint(path: str, arg_overrides: dict[str, Any] | None = None, loa
         overwrite_args_by_name(state["cfg"], arg_overrides or {})
     state.setdefault("criterion", {})  # a trainer whose criterion has parameters asks for them
     return checkpoint_utils._upgrade_state_dict(state)
-
-
-class WithoutRandomBeginnings(TorchFunctionMode):
-    """In it a model is built without drawing random weights, which a checkpoint's replace: seconds for XLS-R 300M."""
-
-    def __torch_function__(self, function: Any, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None) -> Any:
-        kwargs = kwargs or {}
-        if getattr(function, "__module__", None) == "torch.nn.init" or function in (Tensor.uniform_, Tensor.normal_):
-            return args[0] if args else kwargs["tensor"]
-        return function(*args, **kwargs)
 
 
 @functools.wraps(fairseqs_load_models)
@@ -86,7 +97,7 @@ def _load_models(
     for path in filenames:
         content = _only_ours(state or _load_checkpoint(path, arg_overrides), path)
         try:
-            with WithoutRandomBeginnings() if strict else nullcontext():
+            with SkipWeightInit() if strict else nullcontext():
                 (model,), config, task = fairseqs_load_models([path], arg_overrides, task, strict, state=content)
         except UserError:
             raise
@@ -136,7 +147,17 @@ def _one_line_message(error: BaseException) -> str:
             prefix = f"{kind.__module__}.{kind.__qualname__}: "
             if last_line.startswith(prefix):
                 return last_line.removeprefix(prefix)
-    return last_line if isinstance(error, UserError) else _misfit(error)
+    if isinstance(error, UserError):
+        return last_line
+    return REMEDY if WORKER_DIED in last_line or _lost_connection_to_worker(error) else _misfit(error)
+
+
+def _lost_connection_to_worker(error: BaseException) -> bool:
+    """Whether a data loader could not read from one of its workers, because the worker is dead."""
+    if not isinstance(error, (ConnectionError, EOFError)):
+        return False
+    files = [frame.filename for frame in tracebacks.extract_tb(error.__traceback__)]
+    return any(file.endswith("torch/utils/data/dataloader.py") for file in files)
 
 
 def _misfit(error: BaseException) -> str:
@@ -146,10 +167,3 @@ def _misfit(error: BaseException) -> str:
         return ""
     remedy = "name another file or its own --arch; training goes on from what --save-dir holds: give another one to begin afresh"
     return f"{path[1]}: its tensors are not those of the model ({first_misfit(cause)}): {remedy}"
-
-
-def _give_validation_a_batch_size() -> None:
-    """fairseq-generate has a default, fairseq-validate refuses to start without one."""
-    given = {argument.split("=")[0] for argument in sys.argv}
-    if Path(sys.argv[0]).name == "fairseq-validate" and not given & {"--batch-size", "--max-sentences", "--max-tokens"}:
-        sys.argv += ["--batch-size", "8"]

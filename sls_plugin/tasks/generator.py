@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from sls_plugin.data.clip_dataset import CLASSES
 from sls_plugin.inference.engine import score_batch
+from sls_plugin.inference.half_precision import check_half_precision
 
 
 class TrialDictionary(Dictionary):
@@ -42,10 +43,16 @@ class TrialGenerator:
 
     def __init__(self, dictionary: TrialDictionary) -> None:
         self.dictionary = dictionary
+        self.is_checked = False
 
     def generate(self, models: Sequence[nn.Module], sample: dict[str, Any], **_: Any) -> list[list[dict[str, Any]]]:
         """One hypothesis per trial of the batch: its `score`, and `tokens` that the dictionary reads back as the score."""
-        scores = torch.stack([score_batch(model, sample["net_input"]["source"]) for model in models]).mean(dim=0)
+        source = sample["net_input"]["source"]
+        if not self.is_checked:
+            for model in models:
+                check_half_precision(model, source)
+            self.is_checked = True
+        scores = torch.stack([score_batch(model, source) for model in models]).mean(dim=0)
         return [[self._hypothesis(score)] for score in scores.cpu()]
 
     def _hypothesis(self, score: Tensor) -> dict[str, Any]:

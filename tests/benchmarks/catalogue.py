@@ -27,10 +27,9 @@ import torch
 from commands import PLUGIN, column, fairseq, logged
 from detectors import build_published_size, waveforms
 
-from fairseq_ckpt.presets import TINY
-from fairseq_ckpt.random import make_random
+from fairseq_ckpt.detectors import CARDS
+from fairseq_ckpt.wav2vec.random_backbone import TINY, make_random
 from protocols import read_manifest
-from sls_plugin.catalogue import DETECTORS
 from sls_plugin.tasks.generator import score_batch
 
 CLIP = 64_600
@@ -93,12 +92,12 @@ def train_one_epoch(arch: str, data: Path, backbone: Path, options: Sequence[str
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    archs = [entry.arch for entry in DETECTORS]
+    archs = list(CARDS)
     parser.add_argument("--archs", nargs="+", choices=archs, default=archs, metavar="ARCH", help="default: all")
     parser.add_argument("--repeats", type=int, default=5, help="the median of so many calls (default: %(default)s)")
     parser.add_argument("--train", type=Path, metavar="DATA", help="train instead, on the manifests of a folder")
     args, options = parser.parse_known_args()  # the rest is for fairseq-train
-    entries = [entry for entry in DETECTORS if entry.arch in args.archs]
+    entries = [CARDS[arch] for arch in args.archs]
     if args.train is None:
         if options:
             parser.error(f"{options[0]}: fairseq-train's options need --train")

@@ -61,14 +61,14 @@ def difference(original: Path) -> float:
     import torch
     from made_checkpoints import write_original_sls
 
-    from fairseq_ckpt.presets import XLSR_300M
-    from sls_plugin.inference.engine import load_detector
+    from fairseq_ckpt.wav2vec.spec import XLSR_300M
+    from sls_plugin.inference.load import load_detector
 
     reference = write_original_sls(original, config=XLSR_300M, n_frames=201)
     waveforms = 0.1 * torch.randn(2, 64_600, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         expected = reference(waveforms)
-        detector, _ = load_detector(original)
+        detector = load_detector(original).model
         return (detector.eval()(waveforms) - expected).abs().max().item()
 
 

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from scipy.stats import spearmanr
 
-from sls_plugin.inference.engine import ScoringEngine, load_detector
+from sls_plugin.inference.engine import ScoringEngine
 from sls_plugin.inference.inputs import read_inputs
+from sls_plugin.inference.load import load_detector
 from sls_plugin.metrics.det import equal_error_rate
 
 
@@ -24,8 +25,9 @@ def main() -> None:
     bonafide = np.array([trial.label == "bonafide" for trial in trials])
     scores = {}
     for dtype in (torch.float32, torch.bfloat16):
-        model, segment = load_detector(args.checkpoint)
-        settings = {"device": args.device, "dtype": dtype, "batch_size": 8, "num_workers": 0, "for_long": True}
+        detector = load_detector(args.checkpoint)
+        model, segment = detector.model, detector.segment
+        settings = {"device": args.device, "dtype": dtype, "batch_size": 8, "num_workers": 0, "pack_weights": True}
         engine = ScoringEngine(model, segment, **settings)
         scores[dtype] = np.array([score for _, score in engine.scores(trials)])
         eer, _ = equal_error_rate(scores[dtype][bonafide], scores[dtype][~bonafide])

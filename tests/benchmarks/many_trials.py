@@ -49,7 +49,7 @@ def score(folder: Path, n_workers: int, batch_size: int) -> None:
 
     from sls_plugin.__main__ import main as sls
     from sls_plugin.data.clip_dataset import Segment
-    from sls_plugin.inference import engine
+    from sls_plugin.inference import load
 
     class Sum(torch.nn.Module):
         def forward(self, source: torch.Tensor) -> torch.Tensor:
@@ -58,7 +58,7 @@ def score(folder: Path, n_workers: int, batch_size: int) -> None:
         def scores(self, output: torch.Tensor) -> torch.Tensor:
             return output
 
-    engine.load_detector = lambda path: (Sum(), Segment(N_SAMPLES))
+    load.load_detector = lambda path: load.LoadedDetector(Sum(), Segment(N_SAMPLES), load.Card("sum", N_SAMPLES))
     imported = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # KiB on Linux
     start, start_cpu = time.perf_counter(), time.process_time()
     arguments = ["score", str(folder / "checkpoint.pt"), str(folder / "eval.tsv"), "--output", str(folder / "scores.txt")]

@@ -30,8 +30,8 @@ from detectors import build_published_size
 from reference.sls_reference import ReferenceSLS, reference_loss
 from torch import Tensor, nn
 
-from fairseq_ckpt.backbone import build_backbone
-from fairseq_ckpt.presets import XLSR_300M
+from fairseq_ckpt.wav2vec.backbone import build_backbone
+from fairseq_ckpt.wav2vec.spec import XLSR_300M
 from protocols import Trial
 from sls_plugin.data.clip_dataset import Segment
 from sls_plugin.inference.engine import ScoringEngine
@@ -71,7 +71,7 @@ def scorer(side: str, model: nn.Module, paths: Sequence[Path], batch_size: int, 
         return lambda: plain_scores(model, paths, batch_size)
     if side == "plain":
         return torch.inference_mode()(lambda: plain_scores(model, paths, batch_size))
-    settings = {"device": "cpu", "dtype": dtype, "batch_size": batch_size, "num_workers": 0, "for_long": True}
+    settings = {"device": "cpu", "dtype": dtype, "batch_size": batch_size, "num_workers": 0, "pack_weights": True}
     engine = ScoringEngine(model, Segment(N_SAMPLES), **settings)
     trials = [Trial(str(path), str(path)) for path in paths]
     return lambda: [score for _, score in engine.scores(trials)]

@@ -15,7 +15,7 @@ import torch
 from omegaconf import OmegaConf
 from reference.mamba_reference import step_by_step_scan
 
-from fairseq_ckpt.presets import TINY
+from fairseq_ckpt.wav2vec.random_backbone import TINY
 from sls_plugin.models.xlsr_mamba import XLSRMamba, XLSRMambaConfig
 from sls_plugin.modules.selective_scan import selective_scan
 

@@ -9,10 +9,9 @@ from made_checkpoints import aasist_tensors, write_original_sls
 from fairseq_ckpt import CheckpointError
 from fairseq_ckpt.averaging import average
 from fairseq_ckpt.conversion import convert
-from fairseq_ckpt.detector import read_detector
-from fairseq_ckpt.presets import TINY
-from fairseq_ckpt.random import make_random
+from fairseq_ckpt.detector import read_detector, read_for_fairseq
 from fairseq_ckpt.reading import read_checkpoint
+from fairseq_ckpt.wav2vec.random_backbone import TINY, make_random
 from fairseq_ckpt.writing import write_pickled
 
 
@@ -35,8 +34,8 @@ def test_every_file_counts_once(tmp_path: Path) -> None:
     paths, contents = write(tmp_path, 5)
     average(paths, tmp_path / "mean.pt")
     checkpoint = read_detector(tmp_path / "mean.pt")
-    assert checkpoint["cfg"] == read_detector(paths[0])["cfg"]
-    for name, tensor in checkpoint["model"].items():
+    assert checkpoint.config == read_detector(paths[0]).config
+    for name, tensor in checkpoint.tensors.items():
         values = torch.stack([content[name] for content in contents])
         if name.endswith("tracked"):
             assert tensor == 40
@@ -103,7 +102,7 @@ def test_values_and_settings_that_have_no_mean_are_refused(tmp_path: Path) -> No
         average(paths, tmp_path / "mean.pt")
     paths, _ = write(tmp_path, 2)
     for number, path in enumerate(paths):
-        content = read_detector(path)
+        content = read_for_fairseq(path)
         content["cfg"]["model"]["joint_pool_ratio"] = 0.5 + number / 10
         write_pickled(content, tmp_path / f"{number}.pt")
     with pytest.raises(CheckpointError, match=r"1\.pt: joint_pool_ratio of the model differ from .*0\.pt"):

@@ -13,8 +13,7 @@ from fairseq_ckpt.__main__ import COMMANDS, main
 from fairseq_ckpt.cli.convert import LAYOUTS
 from fairseq_ckpt.conversion import WRITERS
 from fairseq_ckpt.fingerprint import file_sha256
-from fairseq_ckpt.presets import TINY
-from fairseq_ckpt.random import make_random
+from fairseq_ckpt.wav2vec.random_backbone import TINY, make_random
 
 
 @pytest.fixture

@@ -13,17 +13,17 @@ from made_checkpoints import BASE, NARROW, aasist_tensors, synthetic, write_orig
 from safetensors.torch import load_file, save_file
 
 from fairseq_ckpt import CheckpointError
-from fairseq_ckpt.backbone import build_backbone
-from fairseq_ckpt.checkpoint import open_checkpoint
+from fairseq_ckpt.checkpoint import read, require_known
 from fairseq_ckpt.conversion import convert
-from fairseq_ckpt.detector import read_detector
-from fairseq_ckpt.detector_tensors import rawnet2
+from fairseq_ckpt.detector import read_detector, read_for_fairseq
+from fairseq_ckpt.detectors import rawnet2
 from fairseq_ckpt.fingerprint import tensors_sha256
-from fairseq_ckpt.presets import PRETRAINING_TASK, TINY
-from fairseq_ckpt.random import make_random
+from fairseq_ckpt.pretrained import read_xlsr
 from fairseq_ckpt.reading import read_checkpoint
+from fairseq_ckpt.wav2vec.backbone import build_backbone
+from fairseq_ckpt.wav2vec.random_backbone import TINY, make_random
+from fairseq_ckpt.wav2vec.spec import PRETRAINING_TASK
 from fairseq_ckpt.writing import fairseq_dictionary, write_pickled
-from fairseq_ckpt.xlsr import read_xlsr
 
 
 def bits(tensors: dict[str, torch.Tensor]) -> dict[str, bytes]:
@@ -45,7 +45,7 @@ def test_an_original_comes_back_bit_by_bit(tmp_path: Path, between: list[str], p
     original = torch.load(tmp_path / "original.pth")
     plain = {name.removeprefix(prefix): tensor for name, tensor in original.items()}
     assert bits(torch.load(path)) == bits({f"module.{name}": tensor for name, tensor in plain.items()})
-    assert tensors_sha256(plain) == tensors_sha256(open_checkpoint(path).tensors)
+    assert tensors_sha256(plain) == tensors_sha256(read(path).tensors)
 
 
 @pytest.mark.parametrize("name", ["AASIST", "AASIST-L", "AASIST-asvspoof5"])
@@ -61,21 +61,21 @@ def test_values_that_compare_unequal_survive_too(tmp_path: Path) -> None:
     tensors = aasist_tensors() | {"out_layer.bias": torch.tensor([float("nan"), -0.0])}
     torch.save(tensors, tmp_path / "a.pth")
     convert(tmp_path / "a.pth", tmp_path / "b.pt", "safetensors")
-    assert bits(open_checkpoint(tmp_path / "b.pt").tensors) == bits(tensors)
+    assert bits(read(tmp_path / "b.pt").tensors) == bits(tensors)
 
 
 def test_the_length_of_a_clip_follows_from_the_head(tmp_path: Path) -> None:
     write_original_sls(tmp_path / "short.pth")
-    config = read_detector(tmp_path / "short.pth")["cfg"]
+    config = read_detector(tmp_path / "short.pth").config
     assert config["task"]["max_samples"] == config["model"]["max_samples"] == 400 + 11 * 320  # 12 frames
     write_original_sls(tmp_path / "published.pth", n_frames=201)
-    assert read_detector(tmp_path / "published.pth")["cfg"]["task"]["max_samples"] == 64_600
+    assert read_detector(tmp_path / "published.pth").config["task"]["max_samples"] == 64_600
 
 
 def test_the_light_aasist_keeps_other_shares_of_its_nodes(tmp_path: Path) -> None:
     for n_channels, ratios in ((64, (0.5, 0.7, 0.5)), (24, (0.4, 0.5, 0.7))):
         torch.save(aasist_tensors(n_channels), tmp_path / "a.pth")
-        model = read_detector(tmp_path / "a.pth")["cfg"]["model"]
+        model = read_detector(tmp_path / "a.pth").config["model"]
         assert model["encoder_channels"] == n_channels
         assert tuple(model[f"{name}_pool_ratio"] for name in ("spectral", "temporal", "joint")) == ratios
 
@@ -86,11 +86,11 @@ def test_a_model_that_nobody_published_is_converted_as_it_is(tmp_path: Path) -> 
         config = {"task": {"_name": "asvspoof"}, "model": model}
         write_pickled({"cfg": config, "model": synthetic({"fc.weight": (2, 3)})}, tmp_path / "a.pt")
         assert convert(tmp_path / "a.pt", tmp_path / "b.safetensors", "safetensors").layout.name == model["_name"]
-        assert bits(open_checkpoint(tmp_path / "b.safetensors").tensors) == bits(synthetic({"fc.weight": (2, 3)}))
+        assert bits(read(tmp_path / "b.safetensors").tensors) == bits(synthetic({"fc.weight": (2, 3)}))
     for name in ("sls", "sls_xlsr_300m", "xlsr_aasist_300m", "xlsr_mamba_300m", "aasist_l"):
         write_pickled({"cfg": config | {"model": {"_name": name}}, "model": synthetic({"fc.weight": (2, 3)})}, tmp_path / "a.pt")
         with pytest.raises(CheckpointError, match="known layout"):
-            open_checkpoint(tmp_path / "a.pt")
+            require_known(read(tmp_path / "a.pt"))
 
 
 # Hugging Face
@@ -226,7 +226,7 @@ def test_a_network_without_its_configuration(tmp_path: Path) -> None:
 
 def test_written_files_are_as_readable_as_others(tmp_path: Path) -> None:
     """safetensors by itself makes files that only their owner may read."""
-    torch.save(synthetic(rawnet2({})), tmp_path / "a.pth")
+    torch.save(synthetic(rawnet2.tensors({})), tmp_path / "a.pth")
     mask = os.umask(0o022)
     try:
         convert(tmp_path / "a.pth", tmp_path / "b.safetensors", "safetensors")
@@ -238,8 +238,8 @@ def test_written_files_are_as_readable_as_others(tmp_path: Path) -> None:
 def test_the_state_of_training_is_left_behind(tmp_path: Path) -> None:
     convert_from = tmp_path / "a.pt"
     torch.save(aasist_tensors(), tmp_path / "a.pth")
-    trained = read_detector(tmp_path / "a.pth") | {"last_optimizer_state": {"state": {0: torch.zeros(1000)}}}
+    trained = read_for_fairseq(tmp_path / "a.pth") | {"last_optimizer_state": {"state": {0: torch.zeros(1000)}}}
     torch.save(trained, convert_from)
     convert(convert_from, tmp_path / "b.pt", "fairseq")
     assert "last_optimizer_state" not in read_checkpoint(tmp_path / "b.pt")
-    assert read_detector(tmp_path / "b.pt")["cfg"] == trained["cfg"]
+    assert read_detector(tmp_path / "b.pt").config == trained["cfg"]

@@ -17,13 +17,13 @@ from omegaconf import OmegaConf
 
 from fairseq_ckpt import CheckpointError
 from fairseq_ckpt.conversion import convert
-from fairseq_ckpt.detector import read_detector
+from fairseq_ckpt.detector import read_detector, read_for_fairseq
 from fairseq_ckpt.writing import write_pickled
 from protocols import Trial, write_manifest
 from sls_plugin.__main__ import main
-from sls_plugin.inference.engine import load_detector
+from sls_plugin.inference.load import load_detector
 from sls_plugin.scores.score_file import read_scores
-from sls_plugin.tasks.fairseq_patches import repair
+from sls_plugin.tasks.fairseq_patches import patch_fairseq
 
 N_SAMPLES = 3920  # of a clip for the small SLS: 12 frames
 
@@ -75,7 +75,7 @@ def test_24_layers(tmp_path: Path) -> None:
     model = {"_name": "sls", "w2v_args": config, "max_samples": N_SAMPLES}
     task = {"_name": "asvspoof", "data": "", "max_samples": N_SAMPLES, "padding": "tile", "seed": 1, "train_subset": "train"}
     write_pickled({"cfg": {"task": task, "model": model}, "model": reference.state_dict()}, tmp_path / "checkpoint.pt")
-    detector, _ = load_detector(tmp_path / "checkpoint.pt")
+    detector = load_detector(tmp_path / "checkpoint.pt").model
     waveforms = 0.1 * torch.randn(3, N_SAMPLES, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         torch.testing.assert_close(detector.eval()(waveforms), reference(waveforms), rtol=0, atol=1e-4)
@@ -106,7 +106,7 @@ def test_fairseq_train_goes_on_from_it(original: Path, data: Path, expected: dic
 
 def backbone_of(original: Path, folder: Path) -> Path:
     """A pre-trained checkpoint of the same sizes, with other weights: nothing of it may remain."""
-    config = read_detector(original)["cfg"]["model"]["w2v_args"]
+    config = read_detector(original).config["model"]["w2v_args"]
     tensors = {
         name.removeprefix("module.ssl_model.model."): tensor + 1
         for name, tensor in torch.load(original).items()
@@ -121,7 +121,7 @@ def test_a_damaged_checkpoint_of_ours_is_told_in_one_line(
 ) -> None:
     for number, change in enumerate(({"fc0.bias": None}, {"more": torch.zeros(1)}, {"fc0.bias": torch.zeros(2)})):
         path = tmp_path / f"{number}.pt"
-        content = read_detector(original)
+        content = read_for_fairseq(original)
         changed = {name: tensor for name, tensor in (content["model"] | change).items() if tensor is not None}
         write_pickled(content | {"model": changed}, path)
         assert main(["score", str(path), str(data / "eval.tsv"), "--output", str(tmp_path / "scores.txt")]) == 1
@@ -135,7 +135,8 @@ def test_published_weights_of_aasist(shared: Path, tmp_path: Path, name: str) ->
     """The outputs of the original code for one second of a tone, repeated to its length."""
     t = torch.arange(64_600) / 16_000
     expected = {"AASIST": [0.7177984, -1.6101285], "AASIST-L": [4.6033263, -4.1949716]}[name]
-    model, segment = load_detector(shared / "data" / "weights" / f"{name}.pth")
+    detector = load_detector(shared / "data" / "weights" / f"{name}.pth")
+    model, segment = detector.model, detector.segment
     with torch.no_grad():
         logits = model.eval()(0.1 * torch.sin(2 * torch.pi * 440 * t).unsqueeze(0))[0]
     np.testing.assert_allclose(logits, expected, rtol=0, atol=1e-3)
@@ -157,7 +158,8 @@ def test_every_other_original_gets_the_model_that_it_belongs_to(tmp_path: Path, 
     torch.manual_seed(1)
     model = MODEL_REGISTRY[name].build_model(cfg, None).eval()
     torch.save(model.state_dict(), tmp_path / "original.pth")
-    loaded, segment = load_detector(tmp_path / "original.pth")
+    detector = load_detector(tmp_path / "original.pth")
+    loaded, segment = detector.model, detector.segment
     assert type(loaded) is type(model)
     assert segment.n_samples == LENGTHS.get(name, 64_600)
     waveform = 0.1 * torch.randn(1, segment.n_samples)
@@ -173,7 +175,7 @@ def repaired(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("load_checkpoint_to_cpu", "load_model_ensemble_and_task"):
         monkeypatch.setattr(checkpoint_utils, name, getattr(checkpoint_utils, name))  # put back after the test
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)
-    repair()
+    patch_fairseq()
 
 
 @pytest.mark.usefixtures("repaired")
@@ -204,7 +206,7 @@ def test_fairseqs_own_reader_takes_old_checkpoints(tiny_checkpoint: Path, tmp_pa
 def test_a_checkpoint_builds_nothing_that_runs_its_settings(tmp_path: Path, section: str, settings: dict) -> None:
     path, trace = tmp_path / "a.pt", tmp_path / "trace"
     torch.save(aasist_tensors(), path)
-    content = read_detector(path)
+    content = read_for_fairseq(path)
     content["cfg"][section] = json.loads(json.dumps(settings).replace("{trace}", str(trace)))
     write_pickled(content, path)
     for load in (load_detector, lambda path: checkpoint_utils.load_model_ensemble([str(path)])):
@@ -217,7 +219,7 @@ def test_a_checkpoint_builds_nothing_that_runs_its_settings(tmp_path: Path, sect
 def test_what_is_built_is_what_was_checked(tmp_path: Path) -> None:
     clean, evil, trace = tmp_path / "clean.pt", tmp_path / "clean-evil.pt", tmp_path / "trace"
     torch.save(aasist_tensors(), clean)
-    content = read_detector(clean)
+    content = read_for_fairseq(clean)
     code = {"arch": "wav2vec2", "task": "asvspoof", "data": "", "conv_feature_layers": f"open('{trace}', 'w')"}
     write_pickled(content | {"args": argparse.Namespace(**code)}, evil)  # fairseq would prefer it to `cfg`
     (model,), _ = checkpoint_utils.load_model_ensemble([str(evil)])
@@ -252,7 +254,7 @@ def test_shared_tensors_are_written_apart(tmp_path: Path) -> None:
     first, second = (f"encoder.{block}.0.conv2.weight" for block in (2, 3))
     torch.save(tensors | {second: tensors[first]}, tmp_path / "a.pth")
     convert(tmp_path / "a.pth", tmp_path / "a.safetensors", "safetensors")
-    written = read_detector(tmp_path / "a.safetensors")["model"]
+    written = read_detector(tmp_path / "a.safetensors").tensors
     assert torch.equal(written[first], written[second])
     with pytest.raises(CheckpointError, match=r"trap\.safetensors: not a safetensors file"):
         convert(tmp_path / "a.pth", tmp_path / "trap.safetensors", "fairseq")

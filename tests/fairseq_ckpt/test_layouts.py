@@ -10,12 +10,12 @@ import torch
 from made_checkpoints import BASE, NARROW, aasist_tensors, reference_sls, synthetic
 
 from fairseq_ckpt import CheckpointError
-from fairseq_ckpt.backbone import build_backbone
-from fairseq_ckpt.checkpoint import open_checkpoint
-from fairseq_ckpt.layouts import LAYOUTS, nearest
-from fairseq_ckpt.presets import TINY
+from fairseq_ckpt.checkpoint import read, require_known
+from fairseq_ckpt.identification import LAYOUTS, nearest
 from fairseq_ckpt.shapes import Shapes
-from fairseq_ckpt.wav2vec import Wav2Vec
+from fairseq_ckpt.wav2vec.backbone import build_backbone
+from fairseq_ckpt.wav2vec.random_backbone import TINY
+from fairseq_ckpt.wav2vec.spec import Wav2VecSpec
 
 KEYS = {  # the state dicts of the original implementations, listed
     "xlsr300m": ("xlsr", 317_390_592),
@@ -94,7 +94,7 @@ def test_xlsr_of_any_size_is_fairseqs_own_network(config: dict) -> None:
 def test_the_settings_that_shapes_show_build_the_same_network(config: dict) -> None:
     network = build_backbone(config, "the test").eval()
     shapes = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
-    rebuilt = build_backbone(Wav2Vec.of(shapes).config("the test"), "the test").eval()
+    rebuilt = build_backbone(Wav2VecSpec.from_shapes(shapes).config("the test"), "the test").eval()
     rebuilt.load_state_dict(network.state_dict(), strict=True)
     waveform = torch.randn(1, 4000)
     with torch.no_grad():
@@ -105,7 +105,7 @@ def test_the_settings_that_shapes_show_build_the_same_network(config: dict) -> N
 def test_a_width_of_which_nobody_knows_the_heads() -> None:
     shapes = {name: tuple(tensor.shape) for name, tensor in build_backbone(TINY, "the test").state_dict().items()}
     with pytest.raises(CheckpointError, match=r"a\.pth: 48 features: .* attention heads"):
-        Wav2Vec.of(shapes).config("a.pth")
+        Wav2VecSpec.from_shapes(shapes).config("a.pth")
 
 
 @pytest.mark.parametrize("n_channels", [64, 24])
@@ -118,7 +118,7 @@ def test_aasist_is_the_models(n_channels: int) -> None:
 def test_data_parallels_prefix_is_put_aside(tmp_path: Path, prefix: str) -> None:
     tensors = reference_sls().state_dict()
     torch.save({f"{prefix}{name}": tensor for name, tensor in tensors.items()}, tmp_path / "xlsr2_300m.pt")
-    checkpoint = open_checkpoint(tmp_path / "xlsr2_300m.pt")
+    checkpoint = require_known(read(tmp_path / "xlsr2_300m.pt"))
     assert (checkpoint.layout.name, checkpoint.prefix) == ("sls", prefix)
     assert checkpoint.tensors.keys() == tensors.keys()
 
@@ -126,7 +126,7 @@ def test_data_parallels_prefix_is_put_aside(tmp_path: Path, prefix: str) -> None
 def refusal(path: Path, content: dict) -> str:
     torch.save(content, path)
     with pytest.raises(CheckpointError) as error:
-        open_checkpoint(path)
+        require_known(read(path))
     assert "\n" not in str(error.value)
     return str(error.value).removeprefix(f"{path}: ")
 

@@ -15,8 +15,7 @@ from omegaconf import OmegaConf
 
 from fairseq_ckpt import CheckpointError
 from fairseq_ckpt import __main__ as command
-from fairseq_ckpt.presets import PRESETS, TINY
-from fairseq_ckpt.random import make_random
+from fairseq_ckpt.wav2vec.random_backbone import PRESETS, TINY, make_random
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -67,7 +67,7 @@ def test_folders_of_hugging_face(tmp_path: Path, name: str) -> None:
 
 def test_old_fairseq_keeps_its_options_in_a_namespace(tmp_path: Path) -> None:
     torch.save({"args": argparse.Namespace(arch="wav2vec2", encoder_layers=12), "model": TENSORS}, tmp_path / "a.pt")
-    assert plain_config(read_checkpoint(tmp_path / "a.pt")) == {"model": {"arch": "wav2vec2", "encoder_layers": 12}}
+    assert plain_config(read_checkpoint(tmp_path / "a.pt"), "a.pt") == {"model": {"arch": "wav2vec2", "encoder_layers": 12}}
 
 
 def test_fairseq_once_kept_containers_of_omegaconf(tmp_path: Path) -> None:
@@ -75,9 +75,9 @@ def test_fairseq_once_kept_containers_of_omegaconf(tmp_path: Path) -> None:
     nested = config | {"old": argparse.Namespace(layers=[1, 2])}
     for flags in (None, {"allow_objects": True}):
         torch.save({"cfg": OmegaConf.create(config, flags=flags), "model": TENSORS}, tmp_path / "a.pt")
-        assert plain_config(read_checkpoint(tmp_path / "a.pt")) == config
+        assert plain_config(read_checkpoint(tmp_path / "a.pt"), "a.pt") == config
     torch.save({"cfg": OmegaConf.create(nested, flags={"allow_objects": True}), "model": TENSORS}, tmp_path / "a.pt")
-    assert plain_config(read_checkpoint(tmp_path / "a.pt")) == config | {"old": {"layers": [1, 2]}}
+    assert plain_config(read_checkpoint(tmp_path / "a.pt"), "a.pt") == config | {"old": {"layers": [1, 2]}}
 
 
 def test_an_enum_is_read_as_its_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

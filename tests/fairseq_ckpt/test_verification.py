@@ -8,9 +8,8 @@ from made_checkpoints import aasist_tensors, write_original_sls
 
 from fairseq_ckpt import CheckpointError
 from fairseq_ckpt.fingerprint import file_sha256, tensors_sha256
-from fairseq_ckpt.presets import TINY
-from fairseq_ckpt.random import make_random
 from fairseq_ckpt.verification import Verdict, verify
+from fairseq_ckpt.wav2vec.random_backbone import TINY, make_random
 
 
 def saved(path: Path, **changes: torch.Tensor | None) -> Path:

@@ -16,8 +16,8 @@ import torch
 from omegaconf import OmegaConf
 
 from fairseq_ckpt import CheckpointError
-from fairseq_ckpt.backbone import build_backbone
-from fairseq_ckpt.xlsr import read_xlsr
+from fairseq_ckpt.pretrained import read_xlsr
+from fairseq_ckpt.wav2vec.backbone import build_backbone
 
 
 class Command:

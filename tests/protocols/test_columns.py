@@ -86,7 +86,7 @@ def test_a_bad_table_is_told_by_line_and_remedy(file, text, problem):
 def test_a_stray_quotation_mark_swallows_no_trial(tmp_path):
     path = tmp_path / "meta.csv"
     path.write_text('file|text\n0.wav|"Hallo\n1.wav|er\n2.wav|sagte"\n3.wav|x\n')
-    with pytest.raises(DataError, match=r"meta.csv:2: a cell in quotation marks goes on through line 3"):
+    with pytest.raises(DataError, match=r"meta.csv:2: a cell in quotation marks extends to line 3"):
         list(read_table(path, {"file": "id"}, delimiter="|"))
     path.write_text('file|text\n0.wav|"two\nlines"\n1.wav|"one ""line"""\n')
     assert [trial.id for trial in read_table(path, {"file": "id"}, delimiter="|")] == ["0.wav", "1.wav"]

@@ -5,7 +5,8 @@ import gzip
 import pytest
 
 from protocols import DataError, Trial, write_manifest
-from protocols.keys import LAYOUTS, PHASES, read_keys
+from protocols.corpora import CORPORA
+from protocols.keys import PHASES, corpora_with_keys, read_keys
 
 PROTOCOL = (
     "LA_0039 LA_E_2834763 - A11 spoof\n"
@@ -34,8 +35,8 @@ def manifest(tmp_path, *phases):
 
 def test_2019la_from_the_file_or_any_folder_above_it(protocol, tmp_path):
     for path in (protocol, protocol.parent, protocol.parent.parent, tmp_path):
-        keys = read_keys("2019la", path)
-        assert (keys.corpus, keys.phase, keys.path) == ("2019la", "eval", protocol)
+        keys = read_keys("asvspoof2019-la", path)
+        assert (keys.corpus, keys.phase, keys.path) == ("asvspoof2019-la", "eval", protocol)
         assert [trial.id for trial in keys.trials] == ["LA_E_2834763", "LA_E_8877452", "LA_E_1000001"]
         assert [trial.label for trial in keys.trials] == ["spoof", "spoof", "bonafide"]
         assert [trial.facts["attack"] for trial in keys.trials] == ["A11", "A14", "-"]
@@ -44,27 +45,27 @@ def test_2019la_from_the_file_or_any_folder_above_it(protocol, tmp_path):
 
 def test_2019la_does_not_call_development_trials_eval(protocol):
     protocol.write_text(PROTOCOL.replace("LA_E_", "LA_D_"))
-    assert read_keys("2019la", protocol).phase == "all"
+    assert read_keys("asvspoof2019-la", protocol).phase == "all"
     with pytest.raises(DataError, match="no trial of phase eval: the keys have dev"):
-        read_keys("2019la", protocol, "eval")
+        read_keys("asvspoof2019-la", protocol, "eval")
 
 
 def test_2019la_of_the_organisers(shared, tmp_path):
     path = tmp_path / PROTOCOL_NAME
     path.write_bytes(gzip.decompress((shared / "data/scores/la19_eval/cm_key.txt.gz").read_bytes()))
-    trials = read_keys("2019la", tmp_path).trials
+    trials = read_keys("asvspoof2019-la", tmp_path).trials
     assert sum(trial.label == "bonafide" for trial in trials) == 7355
     assert sum(trial.label == "spoof" for trial in trials) == 63882
     attacks = {trial.facts["attack"] for trial in trials if trial.label == "spoof"}
     assert attacks == {f"A{number:02}" for number in range(7, 20)}
 
 
-CORPORA = {
-    "2021la": (
+OFFICIAL = {
+    "asvspoof2021-la": (
         "keys/LA/CM/trial_metadata.txt",
         "LA_9 LA_E_1 alaw ita_tx bonafide bonafide notrim eval\nLA_9 LA_E_2 none - A07 spoof only_speech hidden\n",
     ),
-    "2021df": (
+    "asvspoof2021-df": (
         "keys/DF/CM/trial_metadata.txt",
         "LA_9 DF_E_1 nocodec asvspoof bonafide bonafide notrim eval bonafide - - - -\n"
         "LA_9 DF_E_2 low_mp3 vcc2020 Task1-team20 spoof notrim progress unknown Task1 team20 FF E\n",
@@ -77,9 +78,9 @@ CORPORA = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("corpus", CORPORA)
+@pytest.mark.parametrize("corpus", OFFICIAL)
 def test_official_keys_from_the_file_or_any_folder_above_it(corpus, tmp_path):
-    place, text = CORPORA[corpus]
+    place, text = OFFICIAL[corpus]
     path = tmp_path / place
     path.parent.mkdir(parents=True)
     path.write_text(text)
@@ -89,19 +90,20 @@ def test_official_keys_from_the_file_or_any_folder_above_it(corpus, tmp_path):
         assert [trial.label for trial in keys.trials] == ["bonafide", "spoof"]
         assert (keys.phase, keys.asv) == ("all", None)
     phases = [trial.facts["phase"] for trial in read_keys(corpus, path, "all").trials]
-    assert phases == {"2021la": ["eval", "hidden"], "2021df": ["eval", "progress"]}.get(corpus, ["eval", "eval"])
+    expected = {"asvspoof2021-la": ["eval", "hidden"], "asvspoof2021-df": ["eval", "progress"]}
+    assert phases == expected.get(corpus, ["eval", "eval"])
     assert len(read_keys(corpus, path).trials) == phases.count("eval")
 
 
 def test_both_tracks_of_2021_are_told_apart(tmp_path):
-    for corpus in ("2021la", "2021df"):
-        place, text = CORPORA[corpus]
+    for corpus in ("asvspoof2021-la", "asvspoof2021-df"):
+        place, text = OFFICIAL[corpus]
         (tmp_path / place).parent.mkdir(parents=True)
         (tmp_path / place).write_text(text)
-    for corpus in ("2021la", "2021df"):
-        assert read_keys(corpus, tmp_path).path == tmp_path / CORPORA[corpus][0]
+    for corpus in ("asvspoof2021-la", "asvspoof2021-df"):
+        assert read_keys(corpus, tmp_path).path == tmp_path / OFFICIAL[corpus][0]
     with pytest.raises(DataError, match=r"trial_metadata.txt:1: 13 columns instead of 8: this is the key of DF"):
-        read_keys("2021la", tmp_path / "keys/DF")
+        read_keys("asvspoof2021-la", tmp_path / "keys/DF")
 
 
 def test_in_the_wild_from_its_own_table(tmp_path):
@@ -114,7 +116,7 @@ def test_in_the_wild_from_its_own_table(tmp_path):
 
 def test_development_trials_of_asvspoof5_are_not_called_eval(tmp_path):
     path = tmp_path / "ASVspoof5.dev.track_1.tsv"
-    path.write_text(CORPORA["asvspoof5"][1].replace("E_000000000", "D_000000000"))
+    path.write_text(OFFICIAL["asvspoof5"][1].replace("E_000000000", "D_000000000"))
     keys = read_keys("asvspoof5", tmp_path)
     assert (keys.phase, {trial.facts["phase"] for trial in keys.trials}) == ("all", {"dev"})
 
@@ -152,7 +154,7 @@ def test_phases_of_a_manifest(tmp_path):
 def test_a_phase_without_trials_is_an_error(tmp_path):
     with pytest.raises(DataError, match="no trial of phase hidden: the keys have eval, progress"):
         read_keys("labels", manifest(tmp_path, "eval", "progress"), "hidden")
-    with pytest.raises(DataError, match="no trial of phase eval: the keys tell no phases"):
+    with pytest.raises(DataError, match="no trial of phase eval: the keys have no phases"):
         read_keys("labels", manifest(tmp_path, ""), "eval")
 
 
@@ -180,11 +182,11 @@ def test_refuses_bad_labels(tmp_path, text, message):
 def test_refuses_a_repeated_trial_of_a_protocol(protocol):
     protocol.write_text(PROTOCOL + PROTOCOL)
     with pytest.raises(DataError, match="repeated id 'LA_E_2834763'"):
-        read_keys("2019la", protocol)
+        read_keys("asvspoof2019-la", protocol)
 
 
-@pytest.mark.parametrize("corpus", LAYOUTS)
+@pytest.mark.parametrize("corpus", corpora_with_keys())
 def test_a_folder_without_keys_names_the_file_that_is_missing(corpus, tmp_path):
     what = "no manifest .* in this folder" if corpus == "labels" else f"no keys of {corpus} in this folder"
-    with pytest.raises(DataError, match=f"{what}: .*{LAYOUTS[corpus].places[0]}"):
+    with pytest.raises(DataError, match=f"{what}: .*{CORPORA[corpus].keys.places[0]}"):
         read_keys(corpus, tmp_path)

@@ -1,4 +1,5 @@
 import math
+import os
 from fractions import Fraction
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 import soundfile
 
 from protocols import DataError, Trial
-from protocols.recordings import numbered, with_durations, with_recordings
+from protocols.recordings import find_audio, with_durations, with_line_numbers, with_recordings
 
 
 def write_noise(path, n_samples, rate=16000, channels=1):
@@ -18,7 +19,7 @@ def write_noise(path, n_samples, rate=16000, channels=1):
 
 def recordings_of(folder, *names):
     """Where the recordings of some trials lie below a folder."""
-    trials = with_recordings(numbered("list.txt", [Trial(name, "") for name in names]), folder)
+    trials = with_recordings(with_line_numbers("list.txt", [Trial(name, "") for name in names]), folder)
     return [Path(trial.audio).relative_to(folder).as_posix() for trial in trials]
 
 
@@ -99,3 +100,69 @@ def test_a_broken_recording_is_told_by_its_path(tmp_path):
 def test_an_absent_recording_is_told_by_its_path(tmp_path):
     with pytest.raises(DataError, match=r"absent\.wav: its header cannot be read \(System error\): "):
         with_durations([Trial("absent", str(tmp_path / "absent.wav"))])
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A function that makes a folder of empty files."""
+
+    def make(*names):
+        for name in names:
+            path = tmp_path / "recordings" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+        return tmp_path / "recordings"
+
+    return make
+
+
+def test_recordings_are_found_recursively_and_sorted(folder):
+    root = folder("b.wav", "a/2.flac", "a/10.flac", "a/deep/er/x.ogg", "B.WAV", "notes.txt", "a/table.tsv", "wav")
+    assert [path.relative_to(root).as_posix() for path in find_audio(root)] == [
+        "B.WAV", "a/10.flac", "a/2.flac", "a/deep/er/x.ogg", "b.wav",
+    ]
+
+
+def test_every_format_that_soundfile_or_ffmpeg_decodes_is_found(folder):
+    soundfile_knows = ["wav", "flac", "ogg", "opus", "mp3", "aiff", "aif", "au", "w64", "sph"]
+    ffmpeg_knows = ["m4a", "mp4", "aac", "webm", "wma", "amr", "3gp"]
+    expected = sorted(f"recording.{suffix}" for suffix in soundfile_knows + ffmpeg_knows)
+    root = folder(*expected, "headerless.raw", "picture.png")
+    assert [path.name for path in find_audio(root)] == expected
+
+
+def test_hidden_files_are_passed_over(folder):
+    assert [path.name for path in find_audio(folder("a.wav", "._a.wav", ".trash/b.wav"))] == ["a.wav"]
+
+
+def test_links_are_followed_but_not_round_in_circles(folder, tmp_path):
+    root = folder("a/1.wav")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "2.wav").touch()
+    (root / "linked").symlink_to(tmp_path / "elsewhere")
+    (root / "a" / "up").symlink_to(root)
+    (tmp_path / "elsewhere" / "self").symlink_to(tmp_path / "elsewhere")
+    assert find_audio(root) == [root / "a" / "1.wav", root / "linked" / "2.wav"]
+
+
+def test_a_folder_without_audio_is_refused(folder):
+    with pytest.raises(DataError, match=r"recordings: no audio in this folder: "):
+        find_audio(folder("readme.txt"))
+
+
+@pytest.mark.parametrize("name", ["missing", "recordings/a.wav"])
+def test_what_is_no_folder_is_refused(folder, tmp_path, name):
+    folder("a.wav")
+    with pytest.raises(DataError, match=rf"{name}: no such folder: "):
+        find_audio(tmp_path / name)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser reads every folder")
+def test_a_folder_that_cannot_be_read_is_not_passed_over(folder):
+    root = folder("a.wav", "closed/b.wav")
+    (root / "closed").chmod(0)
+    try:
+        with pytest.raises(PermissionError):
+            find_audio(root)
+    finally:
+        (root / "closed").chmod(0o700)

@@ -46,48 +46,49 @@ def test_the_two_files_of_2021_are_joined_line_by_line(package):
 
 def test_keys_of_2021_bring_the_asv_trials_of_their_phase(package):
     for place in (package.parent.parent, package.parent, package, package / "CM", package / "CM/trial_metadata.txt"):
-        assert read_keys("2021la", place).asv.scores.tolist() == [-2, 0.25]
-    assert read_keys("2021la", package, "progress").asv.scores.tolist() == [7.5]
+        assert read_keys("asvspoof2021-la", place).asv.scores.tolist() == [-2, 0.25]
+    assert read_keys("asvspoof2021-la", package, "progress").asv.scores.tolist() == [7.5]
     (package / "ASV/trial_metadata.txt").unlink()
-    assert read_keys("2021la", package).asv is None
+    assert read_keys("asvspoof2021-la", package).asv is None
 
 
 def test_rows_in_another_order_are_refused(package):
     first, second, third = SCORES_2021.splitlines(keepends=True)
     (package / "ASV/ASVTorch_Kaldi/score.txt").write_text(third + first + second)
     with pytest.raises(DataError, match="another order"):
-        read_keys("2021la", package)
+        read_keys("asvspoof2021-la", package)
 
 
 def test_rows_too_few_are_refused(package):
     (package / "ASV/ASVTorch_Kaldi/score.txt").write_text(SCORES_2021[: SCORES_2021.index("LA_2")])
     with pytest.raises(DataError, match=r"2 trials, but .* has 3"):
-        read_keys("2021la", package)
+        read_keys("asvspoof2021-la", package)
 
 
 def test_phases_are_read_in_every_spelling_and_no_other(package):
     (package / "ASV/trial_metadata.txt").write_text(KEYS_2021.replace("progress", "hidden_track"))
     (package / "CM/trial_metadata.txt").write_text(CM_KEYS_2021.replace("progress", "hidden"))
-    assert read_keys("2021la", package, "hidden").asv.scores.tolist() == [7.5]
+    assert read_keys("asvspoof2021-la", package, "hidden").asv.scores.tolist() == [7.5]
     (package / "ASV/trial_metadata.txt").write_text(KEYS_2021.replace("eval", "evaluation"))
     with pytest.raises(DataError, match=r"trial_metadata.txt:2: unknown phase 'evaluation'"):
-        read_keys("2021la", package)
+        read_keys("asvspoof2021-la", package)
 
 
 @pytest.mark.parametrize("subset", ["eval", "dev"])
-def test_keys_of_2019_find_the_asv_scores_of_their_subset(tmp_path, subset):
-    protocol = tmp_path / f"LA/ASVspoof2019_LA_cm_protocols/ASVspoof2019.LA.cm.{subset}.trl.txt"
+@pytest.mark.parametrize(("access", "attack"), [("LA", "A07"), ("PA", "BC")])
+def test_keys_of_2019_find_the_asv_scores_of_their_subset(tmp_path, access, attack, subset):
+    corpus, letter = f"asvspoof2019-{access.lower()}", subset[0].upper()
+    protocol = tmp_path / f"{access}/ASVspoof2019_{access}_cm_protocols/ASVspoof2019.{access}.cm.{subset}.trl.txt"
     protocol.parent.mkdir(parents=True)
-    letter = subset[0].upper()
-    protocol.write_text(f"LA_1 LA_{letter}_1 - - bonafide\nLA_1 LA_{letter}_2 - A07 spoof\n")
-    assert read_keys("2019la", protocol).asv is None
-    for folder in (protocol.parent, tmp_path / "LA/ASVspoof2019_LA_asv_scores"):
+    protocol.write_text(f"{access}_1 {access}_{letter}_1 - - bonafide\n{access}_1 {access}_{letter}_2 - {attack} spoof\n")
+    assert read_keys(corpus, protocol).asv is None
+    for folder in (protocol.parent, tmp_path / f"{access}/ASVspoof2019_{access}_asv_scores"):
         folder.mkdir(exist_ok=True)
-        scores = folder / f"ASVspoof2019.LA.asv.{subset}.gi.trl.scores.txt"
-        scores.write_text("bonafide target 1\nbonafide nontarget -1\nA07 spoof 0.5\n")
-        asv = read_keys("2019la", protocol).asv
+        scores = folder / f"ASVspoof2019.{access}.asv.{subset}.gi.trl.scores.txt"
+        scores.write_text(f"bonafide target 1\nbonafide nontarget -1\n{attack} spoof 0.5\n")
+        asv = read_keys(corpus, protocol).asv
         assert asv.path == scores
-        assert (asv.scores.tolist(), list(asv.attacks)) == ([1, -1, 0.5], ["bonafide", "bonafide", "A07"])
+        assert (asv.scores.tolist(), list(asv.attacks)) == ([1, -1, 0.5], ["bonafide", "bonafide", attack])
         scores.unlink()
 
 

@@ -1,7 +1,8 @@
 import pytest
 
 from protocols import DataError, Trial
-from protocols.trial_list import read_labelled_list, read_list, read_trials
+from protocols.corpora.plain_list import read_trials
+from protocols.trial_list import read_labelled_list, read_list
 
 
 @pytest.fixture

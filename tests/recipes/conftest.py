@@ -18,8 +18,7 @@ def corpora(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random network of two layers in the layout of `xlsr2_300m.pt`."""
-    from fairseq_ckpt.presets import TINY
-    from fairseq_ckpt.random import make_random  # slow to import, and not every test needs it
+    from fairseq_ckpt.wav2vec.random_backbone import TINY, make_random  # slow to import, and not every test needs it
 
     path = tmp_path_factory.mktemp("backbone") / "random.pt"
     make_random(TINY | {"encoder_layers": 2, "encoder_embed_dim": 16, "encoder_ffn_embed_dim": 16}, path)

@@ -13,11 +13,11 @@ from recipe_runs import SMALL, rows, run_recipe
 from training_log import read_log
 
 import sls_plugin.tasks  # noqa: F401  (registers the models)
+from fairseq_ckpt.detectors import CARDS
 from fairseq_ckpt.fingerprint import file_sha256
-from sls_plugin.catalogue import DETECTORS
 
 N_EPOCHS, N_UPDATES = 4, 12  # 20 clips, batch 8
-PUBLISHED = {entry.arch: entry.n_parameters for entry in DETECTORS}
+PUBLISHED = {arch: card.n_parameters for arch, card in CARDS.items()}
 
 
 @pytest.fixture(scope="module")

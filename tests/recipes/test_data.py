@@ -24,9 +24,9 @@ import pytest
 import soundfile
 from file_server import Server, serving
 
-from fairseq_ckpt.published import Published
 from protocols import read_manifest
-from protocols.published_counts import PUBLISHED_COUNTS, PublishedCount, published_count
+from protocols.corpora import CORPORA
+from protocols.published import Download, Part, Published, PublishedCount
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 KEY = "LA_0023 DF_E_{0} nocodec asvspoof A14 {1} notrim eval traditional_vocoder - - - -\n"
@@ -37,8 +37,7 @@ def recipe(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     """The module behind `download.sh`, as `python recipes/data/download.py` finds it."""
     monkeypatch.syspath_prepend(RECIPES / "data")
     yield importlib.import_module("download")
-    for name in ("download", "corpora"):
-        sys.modules.pop(name)
+    sys.modules.pop("download")
 
 
 def tar(members: dict[str, bytes], compression: str = "gz") -> bytes:
@@ -84,16 +83,17 @@ class Tiny:
             name: Published(name, server.url.replace("model.pth", name), name, md5=hashlib.md5(content).hexdigest())
             for name, content in server.files.items()
         }
-        self.manifest = "asvspoof2021-df --audio ./ASVspoof2021_DF_eval --keys ./keys --check"
+        self.like = "asvspoof2021-df"
+        self.manifest = "--audio ./ASVspoof2021_DF_eval --keys ./keys --check"
         self.put(monkeypatch)
-        count = PublishedCount(1, 3, "part*.tar.gz", 2)
-        monkeypatch.setitem(PUBLISHED_COUNTS, "asvspoof2021-df", {"": count})
 
     def put(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """List the corpus with the files as they are published now."""
-        corpora = importlib.import_module("corpora")
-        part = corpora.Part(0.1, list(self.published.values()), [self.manifest])
-        monkeypatch.setitem(corpora.CORPORA, "tiny", corpora.Corpus("Tiny", "https://tiny.org/", "CC0", {"all": part}))
+        part = Part(0.1, list(self.published.values()), [self.manifest])
+        download = Download("https://tiny.org/", "CC0", {"all": part})
+        counts = {"": PublishedCount(1, 3, "part*.tar.gz", 2)}
+        corpus = replace(CORPORA[self.like], name="tiny", title="Tiny", aliases=(), counts=counts, download=download)
+        monkeypatch.setitem(CORPORA, "tiny", corpus)
 
     def download(self) -> int:
         """Exit status of the command."""
@@ -139,7 +139,7 @@ def test_a_corpus_is_brought_unpacked_counted_and_listed(tiny: Tiny, capsys: pyt
     assert size.startswith("Tiny: 0.1 GB to download; ")
     assert licence == "licence: CC0; more: https://tiny.org/"
     assert "4 trials, 1 bona fide, 3 spoof, 0 unknown, 0.00 hours (as published)" in last
-    assert f"sls prepare asvspoof2021-df --audio '{tiny.dest}/ASVspoof2021_DF_eval'" in printed
+    assert f"sls prepare tiny --audio '{tiny.dest}/ASVspoof2021_DF_eval'" in printed
 
 
 def test_given_again_it_does_nothing(tiny: Tiny, capsys: pytest.CaptureFixture[str]) -> None:
@@ -149,7 +149,7 @@ def test_given_again_it_does_nothing(tiny: Tiny, capsys: pytest.CaptureFixture[s
     assert tiny.download() == 0
     assert tiny.server.ranges == []
     assert {path: path.stat().st_mtime_ns for path in before} == before
-    assert capsys.readouterr().out.count("unpacked before") == 3
+    assert capsys.readouterr().out.count("unpacked already") == 3
 
 
 def test_it_goes_on_where_it_broke_off(tiny: Tiny, capsys: pytest.CaptureFixture[str]) -> None:
@@ -267,7 +267,7 @@ def test_a_zip_and_a_model(tiny: Tiny, monkeypatch: pytest.MonkeyPatch, capsys: 
     tiny.server.files |= {"release.zip": zipped(members), "model.pth": b"weights"}
     names = ("release.zip", "model.pth")
     tiny.published = {name: Published(name, tiny.server.url.replace("model.pth", name), name) for name in names}
-    tiny.manifest = "in-the-wild --audio ./rel*"
+    tiny.like, tiny.manifest = "in-the-wild", "--audio ./rel*"
     tiny.put(monkeypatch)
     assert tiny.download() == 1  # a table without a trial
     assert {name: (tiny.dest / name).read_bytes() for name in members if not name.endswith("/")} == {
@@ -284,8 +284,8 @@ def test_a_zip_and_a_model(tiny: Tiny, monkeypatch: pytest.MonkeyPatch, capsys: 
 def test_a_protocol_is_found_where_its_archive_has_put_it(recipe: ModuleType, tmp_path: Path, place: str) -> None:
     (tmp_path / place).parent.mkdir(exist_ok=True)
     (tmp_path / place).touch()
-    assert recipe.found("./**/ASVspoof5.train.tsv", tmp_path) == str(tmp_path / place)
-    assert recipe.found("./flac_T", tmp_path) == str(tmp_path / "flac_T")
+    assert recipe.first_match("./**/ASVspoof5.train.tsv", tmp_path) == str(tmp_path / place)
+    assert recipe.first_match("./flac_T", tmp_path) == str(tmp_path / "flac_T")
 
 
 def test_without_the_client_of_the_hub(
@@ -315,9 +315,12 @@ def test_the_script_lists_every_corpus_from_any_folder(recipe: ModuleType, tmp_p
     command = ["bash", str(RECIPES / "data" / "download.sh"), "--list"]
     outcome = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=os.environ | {"VENV": "none"})
     assert outcome.returncode == 0, outcome.stderr
-    for name, corpus in recipe.CORPORA.items():
+    offers = recipe.offers()
+    assert {"asvspoof2019-la", "mlaad", "xlsr_300m"} <= offers.keys()
+    for name, (title, download) in offers.items():
         assert f"{name} " in outcome.stdout
-        assert f"{corpus.licence}; {corpus.page}" in outcome.stdout
+        assert f"GB  {title}\n" in outcome.stdout
+        assert f"{download.licence}; {download.page}" in outcome.stdout
 
 
 def test_the_list_may_be_cut_off_by_its_reader(recipe: ModuleType) -> None:
@@ -333,9 +336,9 @@ def test_the_list_may_be_cut_off_by_its_reader(recipe: ModuleType) -> None:
 
 
 def test_the_table_of_corpora(recipe: ModuleType) -> None:
-    for corpus in recipe.CORPORA.values():
-        assert corpus.page.startswith("https://")
-        for part in getattr(corpus, "parts", {}).values():
+    for _, download in recipe.offers().values():
+        assert download.page.startswith("https://")
+        for part in getattr(download, "parts", {}).values():
             assert len({file.file_name for file in part.files}) == len(part.files)
             known = sum(file.n_bytes or 0 for file in part.files) / 1e9
             assert known <= part.gigabytes + 0.05
@@ -344,19 +347,19 @@ def test_the_table_of_corpora(recipe: ModuleType) -> None:
                 assert file.md5 is None or len(bytes.fromhex(file.md5)) == 16
 
 
-def test_the_archives_of_each_count_are_those_that_are_downloaded(recipe: ModuleType) -> None:
-    checked = set()
-    for corpus in recipe.CORPORA.values():
-        for part in getattr(corpus, "parts", {}).values():
-            for manifest in part.manifests:
-                name, *options = manifest.split()
-                assert options.pop() == "--check"
-                given = dict(zip(options[::2], options[1::2], strict=True))
-                protocol = given.get("--protocol")
-                count = published_count(name, Path(given["--audio"]), Path(protocol) if protocol else None)
-                assert len(fnmatch.filter([file.file_name for file in part.files], count.archives)) == count.n_archives
-                checked.add(id(count))
-    assert checked == {id(count) for lists in PUBLISHED_COUNTS.values() for count in lists.values()}
+@pytest.mark.parametrize("name", [name for name, corpus in CORPORA.items() if isinstance(corpus.download, Download)])
+def test_the_archives_of_each_count_are_those_that_are_downloaded(name: str) -> None:
+    corpus, checked = CORPORA[name], set()
+    for part in corpus.download.parts.values():
+        for manifest in part.manifests:
+            *options, check = manifest.split()
+            assert check == "--check"
+            given = dict(zip(options[::2], options[1::2], strict=True))
+            protocol = given.get("--protocol")
+            count = corpus.published_count(Path(given["--audio"]), Path(protocol) if protocol else None)
+            assert len(fnmatch.filter([file.file_name for file in part.files], count.archives)) == count.n_archives
+            checked.add(id(count))
+    assert checked == {id(count) for count in corpus.counts.values()}
 
 
 # The Hugging Face Hub
@@ -453,8 +456,8 @@ def test_languages_come_from_the_hub(hub: Hub, tmp_path: Path) -> None:
     [
         ("", ["en"], 200, "needs an account that has accepted the terms there, and its token: make one on https://"),
         ("wrong", ["en"], 200, "refused to your token (403): accept the terms there"),
-        ("right", ["xx"], 200, "no language 'xx': choose from the folders below fake/ there"),
-        ("right", ["en"], 500, "the Hub answered 500: give the same command again later"),
+        ("right", ["xx"], 200, "no part 'xx': choose from the folders below fake/ there"),
+        ("right", ["en"], 500, "the Hub answered 500: give the same command again later to resume"),
     ],
 )
 def test_what_the_hub_refuses_is_one_line(

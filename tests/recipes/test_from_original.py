@@ -220,7 +220,7 @@ def test_manifests_are_made_of_the_files_that_the_original_reads(command, train,
     assert not any("not given" in remark for remark in remarks)
     for words, split, (folder, corpus), end in zip(commands, ("train", "dev"), (train, dev), ("trn", "trl"), strict=False):
         args = sls_arguments(words)
-        assert (args.command, args.corpus, args.dest, args.split) == ("prepare", "asvspoof2019", Path("DATA"), split)
+        assert (args.command, args.corpus, args.dest, args.split) == ("prepare", "asvspoof2019-la", Path("DATA"), split)
         assert args.audio == Path(f"/data base/ASVspoof2019_{corpus}_{split}")
         assert args.protocol == Path(f"lists/{folder}_cm_protocols/ASVspoof2019.{corpus}.cm.{split}.{end}.txt")
 
@@ -319,10 +319,10 @@ def test_what_only_scoring_or_training_heeds_is_told_apart() -> None:
 @pytest.mark.parametrize(
     ("command", "corpus", "phase"),
     [
-        ("python evaluate_2021_DF.py 'my scores.txt' ./keys eval", "2021df", "eval"),
-        ("python evaluate_2021_LA.py 'my scores.txt' ./keys hidden_track", "2021la", "hidden"),
+        ("python evaluate_2021_DF.py 'my scores.txt' ./keys eval", "asvspoof2021-df", "eval"),
+        ("python evaluate_2021_LA.py 'my scores.txt' ./keys hidden_track", "asvspoof2021-la", "hidden"),
         ("python3.7 evaluate_in_the_wild.py 'my scores.txt' ./keys progress", "in-the-wild", None),
-        ("python -m sls_asvspoof.evaluate --track LA 'my scores.txt' ./keys progress", "2021la", "progress"),
+        ("python -m sls_asvspoof.evaluate --track LA 'my scores.txt' ./keys progress", "asvspoof2021-la", "progress"),
         ("python -m sls_asvspoof.evaluate 'my scores.txt' ./keys eval --track Wild", "in-the-wild", None),
     ],
 )

@@ -10,9 +10,8 @@ from training_log import add_record
 def write_scores(run, track, eer, n_bonafide=62, min_tdcf=None) -> None:
     (run / "scores").mkdir(parents=True, exist_ok=True)
     figures = {"phase": "eval", "n_bonafide": n_bonafide, "n_spoof": 519_059, "eer": eer, "eer_ci": [eer / 2, 2 * eer]}
-    (run / "scores" / f"{track}.json").write_text(
-        json.dumps(figures | {"min_tdcf": min_tdcf, "min_tdcf_2019": min_tdcf and 2 * min_tdcf})
-    )
+    figures |= {"corpus": track, "min_tdcf": min_tdcf, "min_tdcf_2019": min_tdcf and 2 * min_tdcf}
+    (run / "scores" / f"{track}.json").write_text(json.dumps(figures))
     (run / "scores" / f"{track}.txt.run.json").write_text(json.dumps({"checkpoint": "abc"}))
 
 

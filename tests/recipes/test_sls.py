@@ -17,8 +17,7 @@ from miniatures import COUNTS, N_OTHER_PHASES
 from recipe_runs import ROOT, SMALL, environment, recipe_command, rows, run_recipe
 from training_log import read_log
 
-from fairseq_ckpt.presets import TINY
-from fairseq_ckpt.random import make_random
+from fairseq_ckpt.wav2vec.random_backbone import TINY, make_random
 from protocols.keys import read_keys
 from sls_plugin.__main__ import main as sls
 from sls_plugin.metrics.det import equal_error_rate

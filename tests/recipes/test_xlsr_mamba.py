@@ -12,7 +12,7 @@ from recipe_runs import SMALL, rows, run_recipe
 from training_log import read_log
 
 from fairseq_ckpt.fingerprint import file_sha256
-from sls_plugin.inference.engine import load_detector
+from sls_plugin.inference.load import load_detector
 
 N_EPOCHS = 7
 TENSOR = "conformer.classifier.weight"
@@ -64,7 +64,7 @@ def test_in_the_wild_hears_shorter_clips(finished) -> None:
     for track, name, n_samples in (("2019la", "average.pt", 8_000), ("in-the-wild", "average_64600.pt", 64_600)):
         record = json.loads((run / "scores" / f"{track}.txt.run.json").read_text())
         assert record["checkpoint"] == file_sha256(run / name)
-        assert load_detector(run / name)[1].n_samples == n_samples
+        assert load_detector(run / name).segment.n_samples == n_samples
     assert torch.equal(weights(run / "average.pt"), weights(run / "average_64600.pt"))
 
 

@@ -12,8 +12,7 @@ import torch
 from detectors import waveforms, write_detector
 
 from fairseq_ckpt.fingerprint import file_sha256
-from fairseq_ckpt.presets import TINY
-from fairseq_ckpt.random import make_random
+from fairseq_ckpt.wav2vec.random_backbone import TINY, make_random
 from protocols import SettingError, Trial, write_manifest
 from sls_plugin.__main__ import main
 from sls_plugin.inference.onnx_detector import ExportedDetector

@@ -1,4 +1,4 @@
-"""`sls models`: the catalogue against the models themselves."""
+"""`sls models`: the cards of the detectors against the models themselves."""
 
 import re
 import subprocess
@@ -14,10 +14,10 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.flop_counter import FlopCounterMode
 
 import sls_plugin.tasks  # noqa: F401  (registers the models)
-from fairseq_ckpt.conversion import PRETRAINED
-from fairseq_ckpt.originals import MODELS
+from fairseq_ckpt.detectors import CARDS, DETECTORS
+from fairseq_ckpt.identification import PRETRAINED
 from sls_plugin.__main__ import main
-from sls_plugin.catalogue import DETECTORS
+from sls_plugin.cli.models import table
 
 CLIP = 64_600
 README = Path(__file__).parents[3] / "README.md"
@@ -39,39 +39,41 @@ def readme_table():
     return [[re.sub(r"`([^`]*)`(: .*)?", r"\1", cell) or "-" for cell in line] for line in cells]
 
 
-@pytest.mark.parametrize("entry", DETECTORS, ids=lambda entry: entry.arch)
-def test_parameters_and_cost_are_those_of_the_model(entry):
+@pytest.mark.parametrize("card", CARDS.values(), ids=lambda card: card.arch)
+def test_parameters_and_cost_are_those_of_the_model(card):
     with FakeTensorMode(), torch.no_grad():  # the true size, without its memory
-        model = build_published_size(entry.arch).eval()
+        model = build_published_size(card.arch).eval()
         with FlopCounterMode(display=False) as counter:
             model(torch.zeros(1, CLIP))
-    assert n_parameters(model) == entry.n_parameters
-    assert round(counter.get_total_flops() / 1e9, 1) == entry.gflop
+    assert n_parameters(model) == card.n_parameters
+    assert round(counter.get_total_flops() / 1e9, 1) == card.gflop
 
 
 def test_every_registered_detector_is_listed():
     registered = {arch for arch, model in ARCH_MODEL_REGISTRY.items() if model.__module__.startswith("sls_plugin.")}
     sized = {arch for arch in registered if arch not in ("sls", "xlsr_aasist", "xlsr_mamba", "xlsr_linear")}  # of any backbone
-    assert {entry.arch for entry in DETECTORS} == sized
+    assert CARDS.keys() == sized
+    assert set.union(*(detector.names for detector in DETECTORS)) == registered
 
 
 def test_the_readme_says_the_same(capsys):
+    """Row by row, in any order."""
     header, *rows = readme_table()
     printed_header, *printed_rows = printed_table(capsys)
-    assert rows == printed_rows
+    assert sorted(rows) == sorted(printed_rows) == sorted(list(row) for row in table())
     assert [column.replace("In-the-Wild", "wild").split(" (")[0] for column in header] == printed_header
 
 
 def test_every_detector_whose_original_files_are_read_names_their_layout(capsys):
     layouts = [row[-1] for row in printed_table(capsys)[1:]]
-    assert set(layouts) == {*MODELS, "-"}
-    for entry, layout in zip(DETECTORS, layouts, strict=True):  # the model that such a file becomes is this one
-        assert layout == "-" or layout == ARCH_MODEL_NAME_REGISTRY[entry.arch]
+    assert set(layouts) == {"-", *(detector.name for detector in DETECTORS if detector.layout)}
+    for arch, layout in zip(CARDS, layouts, strict=True):  # the model that such a file becomes is this one
+        assert layout == "-" or layout == ARCH_MODEL_NAME_REGISTRY[arch]
 
 
 def test_the_readable_layouts_of_a_backbone_are_named(capsys):
     assert main(["models"]) == 0
-    assert f"`--w2v-path` takes the layouts {' and '.join(PRETRAINED)}." in capsys.readouterr().out
+    assert f"`--w2v-path` takes the layouts {' and '.join(layout.name for layout in PRETRAINED)}." in capsys.readouterr().out
 
 
 def test_the_table_fits_100_columns_and_needs_no_torch(capsys):

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,9 @@ import soundfile
 import sls_plugin
 from fairseq_ckpt.errors import CheckpointError
 from protocols import DataError, Trial, read_manifest
-from protocols.published_counts import PUBLISHED_COUNTS, PublishedCount
+from protocols.corpora import CORPORA
+from protocols.published import PublishedCount
 from sls_plugin.__main__ import COMMANDS, main
-from sls_plugin.cli.prepare import CORPORA
 
 COMMAND_NAMES = ["prepare", "score", "evaluate", "report"]
 
@@ -27,9 +28,9 @@ def corpus(tmp_path):
 
 
 def prepare(corpus, *options, protocol="eval.trl.txt"):
-    """Exit status of `sls prepare asvspoof2019` into the folder DATA of the corpus."""
+    """Exit status of `sls prepare asvspoof2019-la` into the folder DATA of the corpus."""
     paths = ["--audio", corpus, "--protocol", corpus / protocol, "--dest", corpus / "DATA"]
-    return main(["prepare", "asvspoof2019", *map(str, [*paths, *options])])
+    return main(["prepare", "asvspoof2019-la", *map(str, [*paths, *options])])
 
 
 def test_prepare_writes_a_manifest_and_sums_it_up(corpus, capsys):
@@ -97,7 +98,8 @@ def published(monkeypatch):
 
     def publish(n_bonafide, n_spoof):
         count = PublishedCount(n_bonafide, n_spoof, "part*.tar.gz", 2)
-        monkeypatch.setitem(PUBLISHED_COUNTS, "asvspoof2019", {"eval.trl.txt": count})
+        corpus = replace(CORPORA["asvspoof2019-la"], counts={"eval.trl.txt": count})
+        monkeypatch.setitem(CORPORA, corpus.name, corpus)
 
     return publish
 
@@ -190,8 +192,10 @@ def test_a_problem_with_the_data_is_one_line_and_leaves_no_manifest(corpus, caps
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["asvspoof2019", "--audio", "A", "--dest", "D"], "asvspoof2019 needs --protocol"),
-        (["asvspoof2019", "--audio", "A", "--dest", "D", "--protocol", "P", "--label", "spoof"], "takes no --label"),
+        (["asvspoof2019-la", "--audio", "A", "--dest", "D"], "asvspoof2019-la needs --protocol"),
+        (["asvspoof2019", "--audio", "A", "--dest", "D"], "asvspoof2019-la needs --protocol"),
+        (["asvspoof2019-pa", "--audio", "A", "--dest", "D"], "asvspoof2019-pa needs --protocol"),
+        (["asvspoof2019-la", "--audio", "A", "--dest", "D", "--protocol", "P", "--label", "spoof"], "takes no --label"),
         (["folder", "--audio", "A", "--dest", "D", "--protocol", "P"], "folder takes no --protocol"),
         (["folder", "--audio", "A", "--dest", "D", "--allow-missing"], "folder takes no --allow-missing"),
         (["folder", "--audio", "A", "--dest", "D", "--label", "fake"], "argument --label: invalid choice: 'fake'"),
@@ -205,12 +209,13 @@ def test_a_problem_with_the_data_is_one_line_and_leaves_no_manifest(corpus, caps
         (["librispeech", "--audio", "A", "--dest", "D", "--allow-missing"], "librispeech takes no --allow-missing"),
         (["mlaad", "--audio", "A", "--dest", "D", "--check"], "--check: no count is published of mlaad as listed in A"),
         (
-            ["asvspoof2019", "--audio", "A", "--dest", "D", "--protocol", "mine.txt", "--check"],
-            "--check: no count is published of asvspoof2019 as listed in mine.txt",
+            ["asvspoof2019-la", "--audio", "A", "--dest", "D", "--protocol", "mine.txt", "--check"],
+            "--check: no count is published of asvspoof2019-la as listed in mine.txt",
         ),
         (["folder", "--audio", "A", "--dest", "D", "--limit", "0"], "argument --limit: 0 is not a whole number of at least 1"),
         (["folder", "--dest", "D"], "the following arguments are required: --audio"),
         (["folder", "--audio", "A"], "the following arguments are required: --dest"),
+        (["labels", "--audio", "A", "--dest", "D"], "invalid choice: 'labels'"),
         (["asvspoof1999", "--audio", "A", "--dest", "D"], "invalid choice: 'asvspoof1999'"),
     ],
 )
@@ -240,14 +245,14 @@ def test_every_command_explains_itself_with_an_example(capsys, name):
     assert f"\n  sls {name} " in help_text, "no example"
 
 
-def test_the_help_tells_what_each_corpus_needs_in_100_columns(monkeypatch, capsys):
+def test_the_help_says_what_each_corpus_needs_in_100_columns(monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "100")
     with pytest.raises(SystemExit):
         main(["prepare", "--help"])
     lines = capsys.readouterr().out.splitlines()
-    needs = lines[lines.index("what tells the trials of each CORPUS, besides --audio:") + 1 :]
-    told = [line.split()[0] for line in needs[: needs.index("")] if not line.startswith("   ")]
-    assert told == list(CORPORA)
+    needs = lines[lines.index("what lists the trials of each CORPUS, besides --audio:") + 1 :]
+    named = [line.split()[0] for line in needs[: needs.index("")] if not line.startswith("   ")]
+    assert named == [name for name, corpus in CORPORA.items() if corpus.reader]
     assert max(map(len, lines)) <= 100
 
 

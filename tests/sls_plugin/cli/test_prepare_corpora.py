@@ -28,8 +28,8 @@ NO_LABEL = "is not `id label`"
 NEITHER = "is neither `id label` nor `id`"
 
 LAYOUTS = {
-    "2019 LA": Layout("asvspoof2019", "p1 {id} - A07 {label}"),
-    "2019 PA": Layout("asvspoof2019", "p1 {id} aaa AA {label}"),
+    "2019 LA": Layout("asvspoof2019-la", "p1 {id} - A07 {label}"),
+    "2019 PA": Layout("asvspoof2019-pa", "p1 {id} aaa AA {label}"),
     "2021 LA keys": Layout("asvspoof2021-la", "p1 {id} alaw ita_tx A07 {label} notrim eval", "--keys"),
     "2021 LA list": Layout("asvspoof2021-la", "{id}"),
     "2021 DF keys": Layout("asvspoof2021-df", "p1 {id} low_ogg vcc2018 A07 {label} notrim eval unknown - - - -", "--keys"),

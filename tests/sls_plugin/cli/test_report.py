@@ -34,7 +34,7 @@ def test_keys_of_a_corpus(folder):
     options = ["--corpus", "2019la", "--keys", str(folder), "--output", str(folder / "report.html")]
     assert main(["report", str(folder / "scores.txt"), *options]) == 0
     page = (folder / "report.html").read_text()
-    assert "Corpus 2019la, phase eval" in page
+    assert "Corpus asvspoof2019-la, phase eval" in page
     assert ">A08</text>" in page
 
 

@@ -151,7 +151,7 @@ def test_a_broken_recording_keeps_what_is_scored(corpus, checkpoint, undisturbed
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert f"{N_TRIALS - 50}.wav: cannot be decoded" in error
-    assert "100 of 150 trials are done and kept: --resume goes on with them" in error
+    assert "100 of 150 trials are scored and kept: --resume continues with them" in error
     assert not output.exists()
     assert n_kept(output) == 100
     assert main(command) == 1
@@ -289,8 +289,9 @@ KILLED = """
 import os, random, signal, sys
 import sls_plugin.tasks
 from sls_plugin.__main__ import main
-from sls_plugin.inference import engine
-from sls_plugin.scores import journal, run_metadata
+import sls_plugin.inference.engine
+from sls_plugin.inference import run as scoring
+from sls_plugin.scores.journal import Journal
 
 *arguments, output = sys.argv[1:]
 rng = random.Random(1)
@@ -315,10 +316,10 @@ def run(module, name, killed_from):
 
 n_killed = 0
 for kill in range(20):
-    n_killed += run(journal.Journal, "add", lambda journal, *_: journal.n_done >= kill * 7) == -signal.SIGALRM
-n_killed += run(run_metadata, "write_record", lambda *_: True) == -signal.SIGALRM  # the last step
+    n_killed += run(Journal, "add", lambda journal, *_: journal.n_done >= kill * 7) == -signal.SIGALRM
+n_killed += run(scoring, "write_record", lambda *_: True) == -signal.SIGALRM  # the last step
 print(n_killed)
-sys.exit(run(journal.Journal, "add", lambda *_: False))
+sys.exit(run(Journal, "add", lambda *_: False))
 """
 
 
@@ -347,7 +348,7 @@ def test_no_second_process_writes_the_output_and_ctrl_c_says_what_is_kept(
         process.send_signal(signal.SIGCONT)
         printed = "".join(process.communicate(timeout=HANGS))
     assert process.returncode == 130, printed
-    kept = f"{n_kept(output)} of 150 trials are done and kept: --resume goes on with them"
+    kept = f"{n_kept(output)} of 150 trials are scored and kept: --resume continues with them"
     assert printed == f"sls score: interrupted: {kept}\n"
     assert main([*command, "--resume"]) == 1
     assert_same_run(output, undisturbed)
@@ -370,7 +371,7 @@ def test_a_full_disk_keeps_what_is_scored(corpus, checkpoint, undisturbed, tmp_p
         assert main(command) == 1
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    kept = f"{n_kept(output)} of 150 trials are done and kept: --resume goes on with them"
+    kept = f"{n_kept(output)} of 150 trials are scored and kept: --resume continues with them"
     assert capsys.readouterr().err == f"sls score: error: {output}.partial: File too large: make room: {kept}\n"
     assert Path(f"{output}.partial").read_bytes().endswith(b"\n")
     assert main([*command, "--resume"]) == 1

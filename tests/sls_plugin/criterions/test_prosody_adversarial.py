@@ -17,10 +17,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fairseq_ckpt import CheckpointError
-from fairseq_ckpt.backbone import build_backbone
-from fairseq_ckpt.presets import TINY
-from fairseq_ckpt.random import make_random
-from fairseq_ckpt.xlsr import read_xlsr
+from fairseq_ckpt.pretrained import read_xlsr
+from fairseq_ckpt.wav2vec.backbone import build_backbone
+from fairseq_ckpt.wav2vec.random_backbone import TINY, make_random
 from protocols import SettingError
 from sls_plugin.criterions.prosody_adversarial import ContentTeacher, ProsodyAdversarial, ProsodyAdversarialConfig
 from sls_plugin.metrics.det import equal_error_rate

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from protocols import DataError, Trial
 from sls_plugin.data.clip_dataset import Segment
-from sls_plugin.inference.engine import ScoringEngine, load_detector
+from sls_plugin.inference.engine import ScoringEngine
+from sls_plugin.inference.load import load_detector
 
 N_SAMPLES = 50
 BROKEN = (3, 8, 9, 10, 11)  # of batches of four, one in the first and all of the third
@@ -84,14 +85,18 @@ def test_weights_are_packed_for_a_long_run_alone() -> None:
         def pack_weights(self) -> None:
             self.packed += 1
 
-    assert [engine(Packable(), for_long=for_long).model.packed for for_long in (False, True)] == [0, 1]
+    for pack_weights in (False, True):
+        scorer = engine(Packable(), pack_weights=pack_weights)
+        scorer.score(torch.ones(5, N_SAMPLES))
+        scorer.score(torch.ones(5, N_SAMPLES))
+        assert scorer.model.packed == pack_weights
 
 
 def test_a_detector_is_loaded_without_drawing_weights(tmp_path: Path, tiny_checkpoint: Path) -> None:
     expected = write_detector(tmp_path / "sls.pt", "sls_xlsr_300m", 4_320, "--w2v-path", str(tiny_checkpoint))
     torch.manual_seed(3)
     before = torch.get_rng_state()
-    model, _ = load_detector(tmp_path / "sls.pt")
+    model = load_detector(tmp_path / "sls.pt").model
     assert torch.equal(torch.get_rng_state(), before)
     for name, tensor in expected.state_dict().items():
         assert torch.equal(model.state_dict()[name], tensor), name
@@ -103,7 +108,7 @@ def test_a_killed_decoder_is_told_in_a_line(trials: list[Trial]) -> None:
     next(scores)
     (decoder,) = multiprocessing.active_children()
     decoder.kill()
-    with pytest.raises(DataError, match="a process that decodes recordings was killed: give a smaller --num-workers"):
+    with pytest.raises(DataError, match="a data loader worker was killed"):
         list(scores)
 
 
@@ -114,7 +119,7 @@ def test_a_memory_that_is_too_small_gets_fewer_clips(trials: list[Trial], caplog
         outcomes = dict(engine(model, batch_size=15).scores(trials))
     assert outcomes == pytest.approx(expected)
     assert model.n_clips == [10, 8, 4, 2, 2, 2, 2, 2]  # of ten sound clips, and what worked is kept to
-    assert caplog.messages == ["cpu: out of memory with 15 clips at a time: going on with fewer"]
+    assert caplog.messages == ["cpu: out of memory with 15 clips at a time: continuing with fewer"]
 
 
 def test_a_memory_that_is_too_small_for_one_clip_is_told(trials: list[Trial]) -> None:

@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sls_plugin.metrics.conditions import DF_CODECS, DF_VOCODERS, LA_ATTACKS, LA_CODECS, ASVTrials, eer_table, tdcf_table
+from protocols.corpora import CORPORA
+from sls_plugin.metrics.conditions import ASVTrials, eer_table, tdcf_table
 
+LA, DF = (CORPORA[f"asvspoof2021-{track}"].keys.table for track in ("la", "df"))
 N_ROWS, N_COLUMNS = 3, 2
 ROW, COLUMN = st.integers(-1, N_ROWS - 1), st.integers(-1, N_COLUMNS - 1)
 SCORE = st.one_of(st.integers(-3, 3).map(float), st.floats(-1e6, 1e6))
@@ -106,20 +108,20 @@ def test_official_la_tables(official, package, phase):
     asv_rows = keys[f"{package}/LA/ASV/trial_metadata.txt"]
     asv_scores = keys[f"{package}/LA/ASV/ASVTorch_Kaldi/score.txt"][:, 2].astype(float)
     asv_scores, asv_rows = asv_scores[asv_rows[:, 7] == phase], asv_rows[asv_rows[:, 7] == phase]
-    asv = ASVTrials(asv_scores, asv_rows[:, 5], codes(asv_rows[:, 4], LA_ATTACKS), codes(asv_rows[:, 2], LA_CODECS))
+    asv = ASVTrials(asv_scores, asv_rows[:, 5], codes(asv_rows[:, 4], LA.rows), codes(asv_rows[:, 2], LA.columns))
     table = tdcf_table(
         [scores[utterance] for utterance in rows[:, 1]],
         rows[:, 5] == "bonafide",
-        codes(rows[:, 4], LA_ATTACKS),
-        codes(rows[:, 2], LA_CODECS),
+        codes(rows[:, 4], LA.rows),
+        codes(rows[:, 2], LA.columns),
         asv,
-        len(LA_ATTACKS),
-        len(LA_CODECS),
+        len(LA.rows),
+        len(LA.columns),
     )
     np.testing.assert_allclose(table.eer, np.array(expected["eer"], dtype=float), rtol=0, atol=1e-12)
     np.testing.assert_allclose(table.min_tdcf, np.array(expected["mintdcf"], dtype=float), rtol=0, atol=1e-12)
-    for i, attack in enumerate((*LA_ATTACKS, "Pooled")):
-        for j, codec in enumerate((*LA_CODECS, "Pooled")):
+    for i, attack in enumerate((*LA.rows, "Pooled")):
+        for j, codec in enumerate((*LA.columns, "Pooled")):
             coefficients = [np.nan if c is None else c for c in expected["C012"][attack][codec].values()]
             found = table.c0[i, j], table.c1[i, j], table.c2[i, j]
             np.testing.assert_allclose(found, coefficients, rtol=0, atol=1e-12)
@@ -133,10 +135,10 @@ def test_official_df_tables(official, phase):
     table = eer_table(
         [scores[utterance] for utterance in rows[:, 1]],
         rows[:, 5] == "bonafide",
-        codes(rows[:, 8], DF_VOCODERS),
-        codes(rows[:, 2], DF_CODECS),
-        len(DF_VOCODERS),
-        len(DF_CODECS),
+        codes(rows[:, 8], DF.rows),
+        codes(rows[:, 2], DF.columns),
+        len(DF.rows),
+        len(DF.columns),
     )
     official_eers = np.array(expected[f"B|DF|{phase}|RawGAT_ST_mul"]["eer"], dtype=float)
     np.testing.assert_allclose(table, official_eers, rtol=0, atol=1e-12)

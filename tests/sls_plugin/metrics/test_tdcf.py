@@ -6,9 +6,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from protocols.corpora import CORPORA
 from sls_plugin.metrics.det import det_curve, equal_error_rate
 from sls_plugin.metrics.tdcf import (
-    ASV_2019_LA_EVAL,
     ASVErrorRates,
     asv_error_rates,
     min_tdcf_2019,
@@ -97,7 +97,7 @@ def test_official_rates_of_the_asv_system_of_2019(asv_2019):
     eer = equal_error_rate(scores["target"], scores["nontarget"])
     assert eer == pytest.approx((0.02457783738686887, -5.680051), abs=1e-12)
     rates = asv_error_rates(scores["target"], scores["nontarget"], scores["spoof"])
-    published = ASV_2019_LA_EVAL
+    published = CORPORA["asvspoof2019-la"].keys.asv.published_rates
     assert (rates.miss, rates.false_acceptance, rates.spoof_acceptance) == pytest.approx(
         (published.miss, published.false_acceptance, published.spoof_acceptance), abs=1e-15
     )

@@ -14,7 +14,8 @@ from omegaconf import DictConfig, OmegaConf
 from reference.sls_reference import ReferenceSLS, reference_loss
 from reference.synthetic_weights import fill_outside_backbone
 
-from fairseq_ckpt.presets import TINY, XLSR_300M
+from fairseq_ckpt.wav2vec.random_backbone import TINY
+from fairseq_ckpt.wav2vec.spec import XLSR_300M
 from protocols import DataError, SettingError
 from sls_plugin.models.sls import SLS, SLSConfig
 from sls_plugin.optim.l2_adam import L2Adam, L2AdamConfig

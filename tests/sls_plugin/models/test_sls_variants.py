@@ -11,7 +11,7 @@ from reference.synthetic_weights import fill_outside_backbone
 from torch import Tensor
 from torch.nn import functional as F
 
-from fairseq_ckpt.presets import TINY
+from fairseq_ckpt.wav2vec.random_backbone import TINY
 from protocols import DataError, SettingError
 from sls_plugin.models.sls import SLS, SLSConfig
 from sls_plugin.optim.l2_adam import L2Adam, L2AdamConfig

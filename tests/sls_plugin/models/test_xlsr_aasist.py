@@ -11,7 +11,8 @@ from omegaconf import DictConfig, OmegaConf
 from reference import graph_reference
 from reference.synthetic_weights import fill_outside_backbone
 
-from fairseq_ckpt.presets import TINY, XLSR_300M
+from fairseq_ckpt.wav2vec.random_backbone import TINY
+from fairseq_ckpt.wav2vec.spec import XLSR_300M
 from protocols import DataError, SettingError
 from sls_plugin.models.xlsr_aasist import XLSRAASIST, XLSRAASISTConfig
 

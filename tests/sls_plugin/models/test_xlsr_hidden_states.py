@@ -5,7 +5,7 @@ import pytest
 import torch
 from detectors import backbone
 
-from fairseq_ckpt.presets import TINY
+from fairseq_ckpt.wav2vec.random_backbone import TINY
 
 
 def waveforms(n_samples: int = 4000) -> torch.Tensor:

@@ -9,7 +9,8 @@ from omegaconf import OmegaConf
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fairseq_ckpt.presets import TINY, XLSR_300M
+from fairseq_ckpt.wav2vec.random_backbone import TINY
+from fairseq_ckpt.wav2vec.spec import XLSR_300M
 from protocols import DataError
 from sls_plugin.models.xlsr_linear import XLSRLinear, XLSRLinearConfig
 from sls_plugin.optim.l2_adam import L2Adam, L2AdamConfig

@@ -14,7 +14,8 @@ from reference.mamba_reference import reference_head
 from reference.sls_reference import reference_loss
 from reference.synthetic_weights import fill_outside_backbone
 
-from fairseq_ckpt.presets import TINY, XLSR_300M
+from fairseq_ckpt.wav2vec.random_backbone import TINY
+from fairseq_ckpt.wav2vec.spec import XLSR_300M
 from protocols import DataError, SettingError, Trial, write_manifest
 from sls_plugin.__main__ import main
 from sls_plugin.metrics.det import equal_error_rate

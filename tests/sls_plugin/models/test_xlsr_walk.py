@@ -11,7 +11,7 @@ from detectors import backbone
 from fairseq.models.wav2vec import Wav2Vec2Model
 
 from fairseq_ckpt import CheckpointError
-from fairseq_ckpt.presets import TINY
+from fairseq_ckpt.wav2vec.random_backbone import TINY
 from sls_plugin.models.xlsr import XLSR
 from sls_plugin.modules.frame_convolutions import FrameConvolutions
 from sls_plugin.modules.packed_weights import pack_weights

@@ -7,8 +7,7 @@ import pytest
 import soundfile
 from commands import SPLITS
 
-from fairseq_ckpt.presets import TINY
-from fairseq_ckpt.random import make_random
+from fairseq_ckpt.wav2vec.random_backbone import TINY, make_random
 from protocols import Trial, write_manifest
 
 

@@ -12,19 +12,19 @@ from torch import nn
 
 from fairseq_ckpt import CheckpointError
 from protocols import DataError
-from sls_plugin.tasks.fairseq_patches import repair
+from sls_plugin.tasks.fairseq_patches import patch_fairseq
 
 
 @pytest.fixture
 def atomic_copy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(PathManager, "copy", PathManager.copy)  # put back after the test
-    repair()
+    patch_fairseq()
 
 
 @pytest.fixture
 def one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)  # put back after the test
-    repair()
+    patch_fairseq()
 
 
 # Copies
@@ -92,7 +92,7 @@ def test_a_missing_source_leaves_the_old_file(tmp_path: Path) -> None:
 BAD_DATA_IN_A_WORKER = """
 from torch.utils.data import DataLoader
 from protocols import DataError
-from sls_plugin.tasks.fairseq_patches import repair
+from sls_plugin.tasks.fairseq_patches import patch_fairseq
 
 class Recordings:
     def __len__(self):
@@ -100,7 +100,7 @@ class Recordings:
     def __getitem__(self, index):
         raise DataError("eval/LA_E_1.flac: truncated: copy it again")
 
-repair()
+patch_fairseq()
 list(DataLoader(Recordings(), num_workers=1))
 """
 

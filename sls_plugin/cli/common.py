@@ -1,0 +1,137 @@
+"""What all commands share: numbers and options, how an error ends a command, the summary of a score file."""
+
+import argparse
+import errno
+import math
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+from protocols import SettingError, UserError
+from protocols.audio_format import SAMPLE_RATE
+
+FEWEST_RESAMPLES, MOST_RESAMPLES = 100, 100_000  # fewer have no 95 % interval, more tell nothing new
+
+
+def run_main(prog: str, command: Callable[[], int], usage: Callable[[str], NoReturn]) -> int:
+    """The exit status of a command; an error becomes one line on standard error.
+
+    0 on success, 1 on a problem with the data, 2 on wrong usage, 130 when interrupted.
+    """
+    try:
+        status = command()
+        sys.stdout.flush()  # here a closed pipe can still be told from other errors
+        return status
+    except (argparse.ArgumentError, SettingError) as error:  # arguments that are only wrong together, or on this machine
+        usage(str(error))
+    except UserError as error:
+        problem = str(error)
+    except BrokenPipeError:
+        return exit_on_broken_pipe()
+    except OSError as error:
+        if error.filename is None and error.errno != errno.ENOSPC:
+            raise
+        problem = f"{error.filename or 'output'}: {error.strerror}"
+    except KeyboardInterrupt as interrupt:  # with what is already done, where the command says so
+        print(": ".join(filter(None, (f"{prog}: interrupted", str(interrupt)))), file=sys.stderr)
+        return 130
+    print(f"{prog}: error: {problem}", file=sys.stderr)
+    return 1
+
+
+def exit_on_broken_pipe() -> int:
+    """The exit status once the reader of a pipe, such as `head`, has closed it; further output goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 1
+
+
+def print_summary(output: Path, n_scores: int, n_broken: int) -> int:
+    """Print what was written; returns the exit status, 1 where broken recordings have no score."""
+    from sls_plugin.scores.score_file import errors_path
+    from sls_plugin.scores.timeline import timeline_path
+
+    written = f"{n_scores:,} scores: {output}"
+    if timeline_path(output).exists():
+        written += f"; of their windows: {timeline_path(output)}"
+    if not n_broken:
+        print(written)
+        return 0
+    print(f"{written}; {n_broken:,} broken, with reasons: {errors_path(output)}", file=sys.stderr)
+    return 1
+
+
+def positive(text: str) -> int:
+    """A whole number of at least 1."""
+    return _whole_number(text, 1)
+
+
+def not_negative(text: str) -> int:
+    """A whole number of at least 0."""
+    return _whole_number(text, 0)
+
+
+def finite_number(text: str) -> float:
+    """A number that scores can be compared with."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise argparse.ArgumentTypeError(f"{text} is not a finite number")
+    return number
+
+
+def duration(text: str) -> float:
+    """Seconds: at least one sample at 16 kHz, at most an hour."""
+    try:
+        seconds = float(text)
+        n_samples = round(seconds * SAMPLE_RATE)
+    except (ValueError, OverflowError):
+        n_samples = 0
+    if not 1 <= n_samples <= 3600 * SAMPLE_RATE:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of seconds, of at least a sample and at most an hour")
+    return seconds
+
+
+def shard_of(text: str) -> tuple[int, int]:
+    """A shard I of N, counted from 0."""
+    index, _, n_shards = text.partition("/")
+    if not (index.isdecimal() and n_shards.isdecimal() and int(index) < int(n_shards)):
+        raise argparse.ArgumentTypeError(f"{text} is not I/N with I from 0 to N-1: the shards of 4 are 0/4, 1/4, 2/4, 3/4")
+    return int(index), int(n_shards)
+
+
+def add_resampling(parser: argparse.ArgumentParser, default: int) -> None:
+    """The options of a bootstrap."""
+    parser.add_argument(
+        "--bootstrap", metavar="N", type=_resamples, default=default,
+        help="95 %% intervals of the EER from N resamples of the trials, such as 1000; 0 for none (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--by-speaker", action="store_true", help="draw whole speakers instead of trials within each class: wider and safer"
+    )
+
+
+def add_recordings(parser: argparse.ArgumentParser) -> None:
+    """The recordings that a detector is run over, and how."""
+    parser.add_argument(
+        "inputs", metavar="INPUT", nargs="+", help="manifest (.tsv), recording, folder (taken recursively), or text list of paths"
+    )
+    parser.add_argument("--batch-size", metavar="N", type=positive, default=8, help="clips at a time (default: %(default)s)")
+    parser.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: cuda where there is one)")
+    parser.add_argument("--num-workers", metavar="N", type=not_negative, default=2, help="decoders (default: %(default)s)")
+
+
+def _resamples(text: str) -> int:
+    number = not_negative(text)
+    if number and not FEWEST_RESAMPLES <= number <= MOST_RESAMPLES:
+        raise argparse.ArgumentTypeError(f"{text} resamples: give {FEWEST_RESAMPLES} to {MOST_RESAMPLES:,}, or 0 for none")
+    return number
+
+
+def _whole_number(text: str, lowest: int) -> int:
+    if not text.isdecimal() or int(text) < lowest:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number of at least {lowest}")
+    return int(text)

@@ -1,0 +1,50 @@
+"""Waveforms in memory, as soundfile or torch give them, to what a detector takes."""
+
+import math
+from typing import Any
+
+import numpy as np
+import soxr
+
+from protocols import DataError
+from protocols.audio_format import SAMPLE_RATE
+
+MOST_CHANNELS = 64
+
+
+def as_detector_input(waveform: Any, sample_rate: int) -> np.ndarray:
+    """A waveform as `read_audio` would decode it: float32, mono, 16 kHz; shape (samples,).
+
+    Takes an array or tensor of samples or samples x channels, floats in [-1, 1] or signed integers of full scale, as
+    `soundfile.read` gives them. Raises DataError on other shapes and types, no samples, or values that are not finite.
+    """
+    samples = np.asarray(waveform.detach().cpu().numpy() if hasattr(waveform, "detach") else waveform)
+    if samples.ndim not in (1, 2) or samples.size == 0:
+        raise DataError(f"a waveform of shape {samples.shape}: give samples, or samples x channels")
+    if samples.ndim == 2 and samples.shape[1] > min(MOST_CHANNELS, samples.shape[0]):
+        raise DataError(f"a waveform of shape {samples.shape}: give samples x channels, not channels x samples")
+    samples = _mono(_as_float32(samples))
+    if not np.isfinite(samples).all():
+        raise DataError("the waveform has samples that are not finite (NaN or infinite): give finite samples")
+    if not 1_000 <= sample_rate <= 1_000_000:
+        raise DataError(f"a sample rate of {sample_rate} Hz: give the rate of the waveform in Hz")
+    return samples if sample_rate == SAMPLE_RATE else _resample(samples, sample_rate)
+
+
+def _as_float32(samples: np.ndarray) -> np.ndarray:
+    if samples.dtype.kind == "f":
+        return samples.astype(np.float32)
+    if samples.dtype.kind == "i":
+        return (samples / -float(np.iinfo(samples.dtype).min)).astype(np.float32)
+    raise DataError(f"a waveform of type {samples.dtype}: give floats in [-1, 1], or signed integers")
+
+
+def _mono(samples: np.ndarray) -> np.ndarray:
+    return samples.mean(axis=1) if samples.ndim == 2 else samples
+
+
+def _resample(samples: np.ndarray, sample_rate: int) -> np.ndarray:
+    """At 16 kHz, by soxr's high-quality filter; the length is rounded up, as librosa does, with zeros."""
+    resampled = soxr.resample(samples, sample_rate, SAMPLE_RATE, quality="HQ")
+    length = math.ceil(len(samples) * (SAMPLE_RATE / sample_rate))
+    return np.pad(resampled[:length], (0, max(0, length - len(resampled))))

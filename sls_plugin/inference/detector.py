@@ -1,0 +1,111 @@
+"""The Python API: a detector that scores recordings and waveforms."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from protocols import DataError, SettingError
+from protocols.audio_format import SAMPLE_RATE
+from sls_plugin.data.audio import fit_length, read_audio, read_blocks
+from sls_plugin.data.waveform import as_detector_input
+from sls_plugin.inference.device import usable_device
+from sls_plugin.inference.engine import ScoringEngine
+from sls_plugin.inference.inputs import read_inputs
+from sls_plugin.inference.load import Card, LoadedDetector, load_detector
+from sls_plugin.inference.run import DTYPES, samples
+from sls_plugin.inference.windows import cut, hop_samples
+
+
+def load(path: str | Path, device: str = "cpu", dtype: str = "float32") -> "Detector":
+    """Load a detector: a checkpoint of this project, the original authors' file, or an ONNX file of `sls export`.
+
+    Raises `sls_plugin.UserError` with a message of one line: on a file that is no detector, and on a device or dtype
+    (float32, bfloat16 or float16) that cannot be used.
+    """
+    if dtype not in DTYPES:
+        raise SettingError(f"dtype {dtype}: choose from {', '.join(DTYPES)}")
+    return Detector(load_detector(path), usable_device(device), getattr(torch, dtype))
+
+
+class Detector:
+    """A trained detector. A higher score means more bona fide; it is the score that the detector's authors publish.
+
+    What it raises on unusable input is a `sls_plugin.UserError`, with the message that `sls score` prints.
+
+    >>> import sls_plugin
+    >>> detector = sls_plugin.load("checkpoint_best.pt")  # doctest: +SKIP
+    >>> detector.score("recording.flac")  # doctest: +SKIP
+    -0.0123
+    """
+
+    card: Card
+
+    def __init__(self, loaded: LoadedDetector, device: str, dtype: torch.dtype) -> None:
+        self.card = loaded.card
+        self._engine = ScoringEngine(loaded.model, loaded.segment, device=device, dtype=dtype, batch_size=8, num_workers=0)
+
+    def score(self, recording: Any, sample_rate: int = SAMPLE_RATE) -> float:
+        """The score of a recording's first clip (`card.clip_samples`); a shorter recording is repeated or filled with zeros.
+
+        `recording` is a path, or a waveform as soundfile gives it: a numpy array or torch tensor of samples or samples x
+        channels, at `sample_rate`.
+        """
+        segment = self._engine.segment
+        if isinstance(recording, (str, Path)):
+            waveform = read_audio(recording, segment.n_samples)
+        else:
+            waveform = as_detector_input(recording, sample_rate)
+        clip = fit_length(waveform, segment.n_samples, segment.padding)
+        return self._scores([clip])[0]
+
+    def score_many(self, recordings: str | Path | Iterable[str | Path], batch_size: int = 8) -> Iterator[tuple[str, float]]:
+        """The id and score of each recording, in order, `batch_size` clips at a time.
+
+        Takes what `sls score` takes: recordings, folders, manifests (.tsv) and text lists of paths; ids are as there.
+        """
+        inputs = [recordings] if isinstance(recordings, (str, Path)) else recordings
+        trials = read_inputs([str(name) for name in inputs])
+        engine = self._engine
+        engine.batch_size = engine.clips_at_once = batch_size
+        yield from engine.scores(trials)
+
+    def timeline(
+        self, recording: Any, window: float | None = None, hop: float | None = None, sample_rate: int = SAMPLE_RATE
+    ) -> list[tuple[float, float, float]]:
+        """The start and end of each window of a recording, in seconds, and its score.
+
+        `window` is the length of a window in seconds, by default the detector's own clip; `hop` the distance from one to the
+        next, by default half a window. The last window ends with the recording.
+        """
+        segment = self._engine.segment
+        if window is not None:
+            segment = replace(segment, n_samples=samples(window))
+        if isinstance(recording, (str, Path)):
+            blocks = read_blocks(recording)
+        else:
+            blocks = iter([as_detector_input(recording, sample_rate)])
+        rows = []
+        for windows in batched(cut(blocks, segment.n_samples, hop_samples(segment, hop)), self._engine.batch_size):
+            scores = self._scores([fit_length(waveform, segment.n_samples, segment.padding) for _, waveform in windows])
+            for (start, waveform), score in zip(windows, scores, strict=True):
+                rows.append((start / SAMPLE_RATE, (start + len(waveform)) / SAMPLE_RATE, score))
+        return rows
+
+    def _scores(self, clips: Sequence[np.ndarray]) -> list[float]:
+        """The scores of clips, float32 arrays of one length; DataError where one is not a finite number."""
+        scores = self._engine.score(torch.from_numpy(np.stack(clips)).to(self._engine.device)).tolist()
+        if not np.isfinite(scores).all():
+            raise DataError("the model's score is NaN or infinite: try dtype float32")
+        return scores
+
+
+def batched(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
+    """Lists of `size` items, the last perhaps shorter; itertools has it from Python 3.12 on."""
+    iterator = iter(items)
+    while batch := list(islice(iterator, size)):
+        yield batch

@@ -1,0 +1,22 @@
+"""Where a command may write."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from protocols import DataError, SettingError
+
+
+def refuse_inputs(output: Path | None, inputs: Iterable[Path]) -> None:
+    """SettingError when a command would replace one of the files that it reads."""
+    if output and output.resolve() in {path.resolve() for path in inputs}:
+        raise SettingError(f"{output} is an input: name another file to write")
+
+
+def require_free(output: Path, replace: bool) -> None:
+    """DataError when there is an output that may not be replaced."""
+    if not output.exists():
+        return
+    if not output.is_file():
+        raise DataError(f"{output}: is a folder, device or pipe: name a file to write")
+    if not replace:
+        raise DataError(f"{output}: exists already: give --overwrite to replace it, or name another file")

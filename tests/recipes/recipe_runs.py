@@ -1,4 +1,4 @@
-"""Recipes as a user runs them, in miniature, and what they leave."""
+"""Recipes as a user runs them, on miniatures of the corpora, and their results."""
 
 import os
 import subprocess

@@ -222,9 +222,9 @@ def split(command: str) -> tuple[list[str], str, list[str]]:
     if words and re.fullmatch(r"python[\d.]*", Path(words[0]).name):
         words = list(dropwhile({"-u", "-m"}.__contains__, words[1:]))
     name = Path(words[0]).name if words else "nothing"
-    known = [*ORIGINALS, *EVALUATIONS, "sls_asvspoof.evaluate"]
-    if name not in known:
-        raise UsageError(f"{name} is not a program of the originals, which are {', '.join(known)}")
+    programs = [*ORIGINALS, *EVALUATIONS, "sls_asvspoof.evaluate"]
+    if name not in programs:
+        raise UsageError(f"{name} is not a program of the originals, which are {', '.join(programs)}")
     variables = [f"{key}={quoted(value)}" for key, value in (word.split("=", 1) for word in environment)]
     return variables, name, words[1:]
 

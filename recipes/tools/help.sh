@@ -25,7 +25,7 @@ Example
 Experiments (bash recipes/train.sh EXPERIMENT --help: the stages, defaults and own options of one)
 EOF
     for name in $(list_experiments | tr -d ,); do printf '  %-18s  %s\n' "$name" "$(title_of "$name")"; done
-    print_options "$TRAINING_OPTIONS w2v-path" "a file in the experiment's config/"
+    print_options "$TRAINING_OPTIONS w2v-path" "a file in the experiment's config/" ""
 }
 
 # Of $experiment.
@@ -37,15 +37,12 @@ $title (recipes/experiments/$experiment/README.md)
 
 Example
   bash recipes/train.sh $experiment $example
-
-Stages
-  $(stage_titles)
 EOF
     if grep -qs '^#   --' "$experiment_folder/experiment.sh"; then
         printf '\nOptions of this experiment\n'
         sed -n 's/^# \(  .*\)/\1/p' "$experiment_folder/experiment.sh"
     fi
-    print_options "$options" "$configs (default: $config)"
+    print_options "$options" "$configs (default: $config)" ": $(stage_titles)"
 }
 
 stage_titles() {
@@ -55,16 +52,19 @@ stage_titles() {
     echo "${titles#, }"
 }
 
-# print_options "NAME..." CONFIGS: the options with these names.
+# print_options "NAME..." CONFIGS STAGES: the options with these names.
 print_options() {
-    local line name shown=yes
+    local line name visible=yes
     while IFS= read -r line; do
         case $line in
-            "  --"*) name=${line#  --} name=${name%% *} && [[ " $1 " == *" $name "* ]] && shown=yes || shown=no ;;
-            "   "*) ;; # more about the same option
-            *) shown=yes ;;
+            "  --"*)
+                name=${line#  --}
+                case " $1 " in *" ${name%% *} "*) visible=yes ;; *) visible=no ;; esac
+                ;;
+            "   "*) ;; # continues the option above
+            *) visible=yes ;;
         esac
-        [ $shown = no ] || echo "$line"
+        [ $visible = no ] || echo "$line"
     done <<EOF
 
 Files
@@ -85,7 +85,7 @@ Hardware
   --nodes N           nodes, under Slurm (default: $nodes)
   --update-freq K     batches per update, in place of K times as many GPUs (default: $update_freq)
 
-Stages
+Stages$3
   --stage N           start with stage N
   --stop-stage N      stop after stage N
 

@@ -1,4 +1,4 @@
-"""The demo's corpus: its form, its reproducibility, and that nothing simple tells its classes apart."""
+"""The demo's corpus: its format, its reproducibility, and that no simple cue separates its classes."""
 
 import subprocess
 import sys

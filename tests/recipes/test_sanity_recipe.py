@@ -23,7 +23,7 @@ def test_training_works(corpora, tmp_path) -> None:
 
 
 @pytest.fixture
-def learnt(tmp_path):
+def run_and_start(tmp_path):
     """The files of a run and of its start that the checks read."""
     run, start = tmp_path / "run", tmp_path / "start"
     for folder in (run / "scores", start):
@@ -42,16 +42,16 @@ def checked(run, start) -> tuple[int, list[str]]:
     return outcome.returncode, outcome.stdout.splitlines()
 
 
-def test_all_pass(learnt) -> None:
-    status, facts = checked(*learnt)
+def test_all_pass(run_and_start) -> None:
+    status, facts = checked(*run_and_start)
     assert (status, [fact[:4] for fact in facts]) == (0, ["pass"] * 3)
     assert facts[1].endswith("that of layer 0 by 0.1000")
     assert facts[2].endswith(": 4.90 %")
 
 
 @pytest.mark.parametrize("number", [0, 1, 2])
-def test_one_that_fails_is_enough(number, learnt) -> None:
-    run, start = learnt
+def test_one_that_fails_is_enough(number, run_and_start) -> None:
+    run, start = run_and_start
     if number == 0:
         add_record(run, {"split": "train", "loss": 0.36})
     elif number == 1:

@@ -1,13 +1,39 @@
 """Fixtures that several folders of tests share."""
 
+import os
+import platform
+import re
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
-settings.register_profile("steady", deadline=None, derandomize=True)  # the same examples on every machine, however slow
+# The same examples on every machine, however slow or busy it is.
+settings.register_profile("steady", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("steady")
+
+CPUINFO = Path("/proc/cpuinfo")
+INSTRUCTION_SETS = ("avx2", "avx512f", "avx512_bf16", "avx512_fp16", "amx_bf16", "amx_fp16")  # those that arithmetic depends on
+VARIABLES = ("ONEDNN_MAX_CPU_ISA", "ATEN_CPU_CAPABILITY", "OMP_NUM_THREADS")
+
+
+def pytest_report_header() -> list[str]:
+    """The processor and the build of torch: the last digits of all results depend on them."""
+    import torch
+
+    cpuinfo = CPUINFO.read_text() if CPUINFO.exists() else ""
+    model = re.search(r"^model name\s*: (.+)", cpuinfo, re.MULTILINE)
+    flags = re.search(r"^flags\s*: (.+)", cpuinfo, re.MULTILINE)
+    found = [name for name in INSTRUCTION_SETS if flags and name in flags[1].split()]
+    onednn = re.search(r"MKL-DNN (v\S+)", torch.__config__.show())
+    settings_given = [f"{name}={os.environ[name]}" for name in VARIABLES if name in os.environ]
+    return [
+        f"processor: {model[1] if model else platform.machine()}, {os.cpu_count()} cores, {' '.join(found) or 'no flags known'}",
+        f"torch: {torch.__version__}, git {torch.version.git_version[:10]}, oneDNN {onednn[1] if onednn else 'none'}, "
+        f"kernels for {torch.backends.cpu.get_cpu_capability()}, threads: {torch.get_num_threads()}",
+        f"environment: {' '.join(settings_given) or 'none'}",
+    ]
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,6 @@
-"""Figures that need files of the true size: `python tests/benchmarks/checkpoints.py FOLDER` (5 GB, about two minutes).
+"""Figures that need files of the true size.
+
+    PYTHONPATH=.:tests python tests/benchmarks/checkpoints.py FOLDER    5 GB, about two minutes
 
 Peak memory of the commands beside that of `import torch`, hashes of a round trip, and the difference between the scores of a
 random original of SLS with all 24 layers and those of the naive reference.
@@ -11,9 +13,6 @@ import subprocess
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-
-TESTS = Path(__file__).resolve().parents[1]
-sys.path += [str(TESTS), str(TESTS.parent)]
 
 COMMAND = (sys.executable, "-m", "fairseq_ckpt")
 
@@ -49,7 +48,7 @@ def main() -> None:
 
 def run(*command: str | Path) -> int:
     """Peak memory of a command, in bytes; what it says about hashes is printed."""
-    process = subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, text=True, cwd=TESTS.parent)
+    process = subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, text=True)
     said = process.stdout.read()
     _, status, usage = os.wait4(process.pid, 0)
     assert status == 0, said

@@ -1,6 +1,6 @@
 """How far scores in bfloat16 are from those in float32: their ranks, the EER, the largest difference.
 
-    python tests/benchmarks/half_precision.py checkpoint_best.pt DATA/eval.tsv
+    PYTHONPATH=.:tests python tests/benchmarks/half_precision.py checkpoint_best.pt DATA/eval.tsv
 """
 
 import argparse

@@ -2,8 +2,8 @@
 
 The detector is a sum, and all trials have the same recording of 100 samples. Memory is the peak of the main process.
 
-    python tests/benchmarks/many_trials.py                      a million trials
-    python tests/benchmarks/many_trials.py --trials 20000 --workers 0
+    PYTHONPATH=.:tests python tests/benchmarks/many_trials.py                      a million trials
+    PYTHONPATH=.:tests python tests/benchmarks/many_trials.py --trials 20000 --workers 0
 """
 
 import argparse

@@ -1,17 +1,16 @@
 """How long the measures take on as many made trials as ASVspoof 2021 DF has, beside plain loops after their definitions.
 
-Run it from the top of the repository: `OMP_NUM_THREADS=1 python tests/benchmarks/metrics.py`.
+    OMP_NUM_THREADS=1 PYTHONPATH=.:tests python tests/benchmarks/metrics.py
 """
 
 import argparse
 import random
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import astuple
-from pathlib import Path
 
+import naive_metrics
 import numpy as np
 
 from protocols.corpora import CORPORA
@@ -19,9 +18,6 @@ from sls_plugin.metrics.bootstrap import bootstrap_eers
 from sls_plugin.metrics.conditions import eer_table
 from sls_plugin.metrics.det import equal_error_rate
 from sls_plugin.metrics.tdcf import ASVErrorRates, min_tdcf_2019, min_tdcf_2021
-
-sys.path.append(str(Path(__file__).parents[1] / "sls_plugin/metrics"))
-import naive_metrics
 
 N_BONAFIDE_IN_DF, N_TRIALS_IN_DF = 22_617, 611_829
 DF_TABLE = CORPORA["asvspoof2021-df"].keys.table

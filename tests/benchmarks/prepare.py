@@ -2,8 +2,8 @@
 
 Its key tells 62,604 different sets of facts: 47 speakers, 37 attacks, 9 codecs and 4 phases come round one by one.
 
-    python tests/benchmarks/prepare.py                      611,829 trials with empty recordings, without durations
-    python tests/benchmarks/prepare.py --durations --trials 5000    real recordings, whose headers are read
+    PYTHONPATH=.:tests python tests/benchmarks/prepare.py                              611,829 empty recordings, without durations
+    PYTHONPATH=.:tests python tests/benchmarks/prepare.py --durations --trials 5000    real recordings, whose headers are read
 """
 
 import argparse

@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -27,6 +26,7 @@ MAX_SAMPLES = 4000
 N_TRIALS = 150  # no multiple of the batch size
 BATCH = ("--batch-size", "4", "--num-workers", "0")
 SLS = (sys.executable, "-m", "sls_plugin")
+HANGS = 900  # seconds, so many that no load of the machine is taken for a hang
 
 
 @pytest.fixture(scope="module")
@@ -75,12 +75,26 @@ def n_kept(output: Path, rank: str = "") -> int:
     return max(0, journal.read_bytes().count(b"\n") - 1) if journal.exists() else 0
 
 
-def wait_for_outcomes(output: Path, process: subprocess.Popen, rank: str = "") -> None:
-    deadline = time.monotonic() + 120
-    while n_kept(output, rank) < 6:
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
+# `sls` with arguments, but that a process of a run sends a signal to itself after its sixth outcome: whoever looks at it from
+# outside may come too late on a busy machine.
+SIGNALLED = """
+import os, signal, sys
+from sls_plugin.__main__ import main
+from sls_plugin.scores.journal import Journal
+
+def add(journal, name, outcome):
+    whole(journal, name, outcome)
+    if journal.n_done == 6 and os.environ.get("RANK", "0") == rank:
+        os.kill(os.getpid(), getattr(signal, which))
+
+_, which, rank, *arguments = sys.argv
+whole, Journal.add = Journal.add, add
+sys.exit(main(arguments))
+"""
+
+
+def signalled(which: str, command: Sequence[str], rank: int = 0) -> list[str]:
+    return [sys.executable, "-c", SIGNALLED, which, str(rank), *command]
 
 
 # What is replaced, and what goes on
@@ -272,39 +286,40 @@ def test_what_is_no_shard(corpus, checkpoint, tmp_path, capsys, shard: str) -> N
 
 
 KILLED = """
-import os, random, signal, sys, time
+import os, random, signal, sys
 import sls_plugin.tasks
 from sls_plugin.__main__ import main
 import sls_plugin.inference.engine
+from sls_plugin.inference import run as scoring
+from sls_plugin.scores.journal import Journal
 
 *arguments, output = sys.argv[1:]
 rng = random.Random(1)
 
 
-def lines(path):
-    return open(path, "rb").read().count(b"\\n") if os.path.exists(path) else 0
+def run(module, name, killed_from):
+    # A process that is killed up to 20 ms after a call of this function, if it has not ended before; returns its status.
+    # The alarm is its own and ends it as SIGKILL does, so that no other process must be quick enough to kill it.
+    delay, process = rng.uniform(1e-6, 0.02), os.fork()
+    if process:
+        return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+    whole = getattr(module, name)
 
+    def called(*arguments):
+        if killed_from(*arguments) and not any(signal.getitimer(signal.ITIMER_REAL)):
+            signal.setitimer(signal.ITIMER_REAL, delay)
+        return whole(*arguments)
 
-def run(stop):
-    process = os.fork()
-    if process == 0:
-        os._exit(main([*arguments, "--output", output, "--resume"]))
-    while not stop():
-        ended, status = os.waitpid(process, os.WNOHANG)
-        if ended:
-            return os.waitstatus_to_exitcode(status)
-        time.sleep(0.0005)
-    time.sleep(rng.uniform(0, 0.02))
-    os.kill(process, signal.SIGKILL)
-    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+    setattr(module, name, called)
+    os._exit(main([*arguments, "--output", output, "--resume"]))
 
 
 n_killed = 0
 for kill in range(20):
-    n_killed += run(lambda: lines(output + ".partial") > kill * 7) == -signal.SIGKILL
-n_killed += run(lambda: os.path.exists(output)) == -signal.SIGKILL
+    n_killed += run(Journal, "add", lambda journal, *_: journal.n_done >= kill * 7) == -signal.SIGALRM
+n_killed += run(scoring, "write_record", lambda *_: True) == -signal.SIGALRM  # the last step
 print(n_killed)
-sys.exit(run(lambda: False))
+sys.exit(run(Journal, "add", lambda *_: False))
 """
 
 
@@ -323,15 +338,15 @@ def test_no_second_process_writes_the_output_and_ctrl_c_says_what_is_kept(
     output = tmp_path / "scores.txt"
     command = [*score(checkpoint, corpus / "eval.tsv", output), "--skip-broken", "--num-workers", "2"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen([*SLS, *command], **pipes, start_new_session=True) as process:
-        wait_for_outcomes(output, process)
-        process.send_signal(signal.SIGSTOP)
+    with subprocess.Popen(signalled("SIGSTOP", command), **pipes, start_new_session=True) as process:
+        state = os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+        assert state.si_code == os.CLD_STOPPED, process.communicate()
         for options in ([], ["--resume"], ["--overwrite"]):
             assert main([*command, *options]) == 1
             assert "scores.txt.partial: another process is writing it" in capsys.readouterr().err
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the data workers too
         process.send_signal(signal.SIGCONT)
-        printed = "".join(process.communicate(timeout=60))
+        printed = "".join(process.communicate(timeout=HANGS))
     assert process.returncode == 130, printed
     kept = f"{n_kept(output)} of 150 trials are scored and kept: --resume continues with them"
     assert printed == f"sls score: interrupted: {kept}\n"
@@ -392,7 +407,7 @@ def test_processes_of_torchrun_give_the_scores_of_one(corpus, checkpoint, undist
     output = tmp_path / "scores.txt"
     torchrun = (sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "sls_plugin")
     command = [*torchrun, *score(checkpoint, corpus / "eval.tsv", output), "--skip-broken"]
-    assert subprocess.run(command, capture_output=True, timeout=300).returncode == 1  # for the broken recording
+    assert subprocess.run(command, capture_output=True, timeout=HANGS).returncode == 1  # for the broken recording
     assert_same_run(output, undisturbed)
 
 
@@ -411,17 +426,15 @@ def start_processes(command: Sequence[str], n_processes: int) -> list[subprocess
 def test_a_dead_process_hangs_no_other_and_loses_nothing(corpus, checkpoint, tmp_path, capsys) -> None:
     output = tmp_path / "scores.txt"
     command = score(checkpoint, corpus / "sound.tsv", output)
-    first, second = start_processes([*SLS, *command], 2)
+    first, second = start_processes(signalled("SIGKILL", command, rank=1), 2)
     with first, second:
-        wait_for_outcomes(output, second, ".1")
-        second.kill()
-        _, error = first.communicate(timeout=60)
-    assert first.returncode == 1
+        _, error = first.communicate(timeout=HANGS)
+    assert (first.returncode, second.returncode) == (1, -signal.SIGKILL)
     assert error.endswith("sls score: error: another process of this run has stopped: mend what it told, then --resume\n")
     assert n_kept(output) == 76  # all its share
     assert main([*command, "--resume"]) == 1  # as a single process, for which the shares are others
     assert "scores.txt.partial: of a run that differs in processes: " in capsys.readouterr().err
     processes = start_processes([*SLS, *command, "--resume"], 2)
-    assert [process.wait(timeout=120) for process in processes] == [0, 0]
+    assert [process.wait(timeout=HANGS) for process in processes] == [0, 0]
     assert list(read_scores(output)) == [f"two words {number}" for number in range(N_TRIALS) if number != N_TRIALS - 50]
     assert not list(tmp_path.glob("*.partial*"))

@@ -4,7 +4,7 @@ import os
 import subprocess
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 SMALL = (
     "common.cpu=true", "common.log_interval=1", "task.max_samples=8000", "dataset.num_workers=1", "optimization.lr=[0.001]",
     "checkpoint.patience=9",

@@ -6,8 +6,8 @@
 #                                     FLAC files in DIR/flac or in folders *_train, *_dev, *_eval, anywhere below DIR
 #   OUT=dir bash recipes/demo.sh      writes to dir (default: outputs/demo), in place of an earlier demo there
 #
-# The backbone is small and random, so that this runs on two CPU cores in minutes. What it shows is that every step works;
-# the error rates say nothing about XLS-R 300M.
+# The backbone is small and random, so that this runs in minutes on two CPU cores. It shows that every step works; the error rates
+# say nothing about XLS-R 300M.
 set -euo pipefail
 
 fail() { echo "demo.sh: $*" >&2; exit 1; }
@@ -21,10 +21,10 @@ fi
 root=$(cd "$(dirname "$0")/.." && pwd)
 out=${OUT:-$root/outputs/demo}
 case $out in /*) ;; *) out=$PWD/$out ;; esac
-[ ! -e "$out" ] || [ -e "$out/.demo" ] || fail "$out: exists and holds no earlier demo: choose another OUT"
+[ ! -e "$out" ] || [ -e "$out/.demo" ] || fail "$out: exists and is not an earlier demo: choose another OUT"
 cd "$root"
-source recipes/environment.sh
-# So small a network is not quicker on two cores than on one, and on a busy machine it would wait for the second.
+source recipes/tools/environment.sh
+# So small a network is no faster on two cores than on one.
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 started=$SECONDS
 data=$out/data
@@ -37,10 +37,10 @@ step() { echo; echo "[$((SECONDS - started)) s] $*"; }
 if [ -z "$corpus" ]; then
     step "Making a synthetic corpus: a source-filter voice as bona fide, four kinds of vocoder faults as spoof. No person speaks here."
     corpus=$out/corpus
-    python recipes/demo_corpus.py "$corpus"
+    python recipes/demo/corpus.py "$corpus"
     note="The corpus is synthetic, made by the demo itself. These figures say nothing about real speech."
 else
-    note="The detector is a small network with random beginnings, trained for minutes: a trial run, not a result."
+    note="The detector is a small network trained from random weights for minutes: a trial run, not a result."
 fi
 
 step "Writing manifests"
@@ -55,10 +55,10 @@ done
 step "Making a small random backbone in the layout of xlsr2_300m.pt"
 python -m fairseq_ckpt make-random --preset tiny "$out/backbone.pt"
 
-# As many updates on a small corpus as on the synthetic one, within reason: its first hundreds seem to lead nowhere.
+# Small corpora get as many updates as the synthetic one, within limits: the first few hundred hardly lower the loss.
 epochs=$((8000 / $(wc -l <"$data/train.tsv")))
 epochs=$((epochs < 5 ? 5 : epochs > 80 ? 80 : epochs))
-step "Training for $epochs epochs (the whole log: $out/train.log)"
+step "Training for $epochs epochs (full log: $out/train.log)"
 fairseq-train "$data" --user-dir sls_plugin --task asvspoof --arch sls_xlsr_300m --w2v-path "$out/backbone.pt" \
     --criterion weighted_cross_entropy --class-weights balanced \
     --optimizer l2_adam --lr 1e-3 --head-lr-scale 0.1 --clip-norm 5 --warmup-updates 100 \
@@ -71,7 +71,7 @@ fairseq-train "$data" --user-dir sls_plugin --task asvspoof --arch sls_xlsr_300m
         if (/INFO \| train/) print "  epoch " value["epoch"] "  training loss " value["loss"]
         else printf "%s", "  epoch " value["epoch"] "  dev EER " 100 * value["eer"] " %, loss " value["loss"] "\n"
         fflush()
-    }' || { tail -n 1 "$out/train.log" >&2; fail "training failed; the whole log is $out/train.log"; }
+    }' || { tail -n 1 "$out/train.log" >&2; fail "training failed; the full log is $out/train.log"; }
 
 step "Scoring the eval split"
 sls score "$out/checkpoints/checkpoint_best.pt" "$data/eval.tsv" --output "$out/scores.txt"
@@ -79,7 +79,7 @@ sls score "$out/checkpoints/checkpoint_best.pt" "$data/eval.tsv" --output "$out/
 step "Result"
 sls evaluate labels "$out/scores.txt" --keys "$data/eval.tsv" --json "$out/result.json"
 echo
-python recipes/demo_result.py "$data" "$out/scores.txt"
+python recipes/demo/result.py "$data" "$out/scores.txt"
 sls report "$out/scores.txt" --keys "$data/eval.tsv" --output "$out/report.html" --title "Demo" --note "$note"
 cat <<EOF
 
@@ -89,6 +89,6 @@ $note
   figures     $out/result.json
   report      $out/report.html
 
-[$((SECONDS - started)) s] Done. Score recordings of your own:
+[$((SECONDS - started)) s] Done. Score your own recordings:
   $([ "$VENV" = none ] || echo "source $VENV/bin/activate; ")sls score "$out/checkpoints/checkpoint_best.pt" FOLDER --output my_scores.txt
 EOF

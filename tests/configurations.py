@@ -5,15 +5,15 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 from recipe_runs import ROOT
-from training import configuration
 
 from protocols import Trial, write_manifest
+from recipes.tools.training import configuration
 
 
 def composed(
     path: Path | str, *overrides: str, precision: str = "fp32", run: Path = Path("/run"), data: Path = Path("/data")
 ) -> DictConfig:
-    """A YAML file below `recipes/` with what a run with seed 7 adds."""
+    """A YAML file below `recipes/` with the settings that a run with seed 7 adds."""
     args = Namespace(config=ROOT / "recipes" / path, run=run, data=data, seed=7, precision=precision, overrides=overrides)
     return configuration(args, {"model.w2v_path": "/xlsr2_300m.pt"})
 

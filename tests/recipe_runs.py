@@ -1,4 +1,4 @@
-"""Recipes as a user runs them, in miniature, and what they leave."""
+"""Recipes as a user runs them, on miniatures of the corpora, and their results."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ SMALL = (
 )  # fmt: skip
 
 
-def recipe_command(script: str, *arguments: object) -> list[str]:
+def recipe_command(script: str | Path, *arguments: object) -> list[str]:
     return ["bash", str(ROOT / "recipes" / script), *map(str, arguments)]
 
 
@@ -21,7 +21,7 @@ def environment(**variables: str) -> dict[str, str]:
     return kept | {"VENV": "none", "OMP_NUM_THREADS": "1"} | variables
 
 
-def run_recipe(script: str, *arguments: object, status: int = 0, **variables: str) -> str:
+def run_recipe(script: str | Path, *arguments: object, status: int = 0, **variables: str) -> str:
     """Run `recipes/SCRIPT`, expect an exit status, return all that it printed."""
     command = recipe_command(script, *arguments)
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}

@@ -3,7 +3,7 @@
 # `-n 0` for a single process.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-source recipes/environment.sh
+source recipes/tools/environment.sh
 export OMP_NUM_THREADS=1  # small networks; threads that wait for each other only slow the tests down
 ruff check .
 case " $* " in

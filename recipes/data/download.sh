@@ -10,6 +10,6 @@ set -euo pipefail
 here=$PWD
 cd "$(dirname "$0")/../.."
 root=$PWD
-source recipes/environment.sh
+source recipes/tools/environment.sh
 cd "$here"
 exec python "$root/recipes/data/download.py" "$@"

@@ -1,3 +1,3 @@
 #!/usr/bin/env bash
-# Scores ASVspoof 2019 LA with a trained detector: recipes/score.sh with the same options.
+# Scores ASVspoof 2019 LA with any detector.
 exec bash "$(dirname "$0")/../score.sh" 2019la "$@"

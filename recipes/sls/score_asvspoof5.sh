@@ -1,3 +1,3 @@
 #!/usr/bin/env bash
-# Scores ASVspoof 5, track 1, with a trained detector: recipes/score.sh with the same options.
+# Scores ASVspoof 5, track 1 with any detector.
 exec bash "$(dirname "$0")/../score.sh" asvspoof5 "$@"

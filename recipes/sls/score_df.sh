@@ -1,3 +1,3 @@
 #!/usr/bin/env bash
-# Scores ASVspoof 2021 DF with a trained detector: recipes/score.sh with the same options.
+# Scores ASVspoof 2021 DF with any detector.
 exec bash "$(dirname "$0")/../score.sh" 2021df "$@"

@@ -1,3 +1,3 @@
 #!/usr/bin/env bash
-# Scores In-the-Wild with a trained detector: recipes/score.sh with the same options.
+# Scores In-the-Wild with any detector.
 exec bash "$(dirname "$0")/../score.sh" in-the-wild "$@"

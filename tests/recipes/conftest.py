@@ -1,12 +1,9 @@
-"""Corpora in miniature and a small backbone, for every recipe."""
+"""Miniatures of the corpora and a small backbone, for every experiment."""
 
-import sys
 from pathlib import Path
 
 import pytest
 from miniatures import make_corpora
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "recipes"))  # its files are scripts and import each other by name
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""AASIST and its relatives: `recipes/aasist`, with the mean of the epochs that were best on dev."""
+"""AASIST and its relatives, with the mean of the epochs that were best on dev."""
 
 import math
 from pathlib import Path
@@ -10,11 +10,11 @@ from fairseq.models import ARCH_MODEL_REGISTRY
 from miniatures import COUNTS
 from omegaconf import OmegaConf
 from recipe_runs import SMALL, rows, run_recipe
-from training_log import read_log
 
 import sls_plugin.tasks  # noqa: F401  (registers the models)
 from fairseq_ckpt.detectors import CARDS
 from fairseq_ckpt.fingerprint import file_sha256
+from recipes.tools.training_log import read_log
 
 N_EPOCHS, N_UPDATES = 4, 12  # 20 clips, batch 8
 PUBLISHED = {arch: card.n_parameters for arch, card in CARDS.items()}
@@ -25,7 +25,7 @@ def finished(corpora: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[P
     dest = tmp_path_factory.mktemp("aasist results")
     arguments = ["--corpora", corpora, "--dest", dest, "--config", "aasist_l", "--"]
     arguments += [*SMALL, "task.max_samples=2400", "dataset.batch_size=8", f"optimization.max_epoch={N_EPOCHS}"]
-    run_recipe("aasist/run.sh", *arguments)
+    run_recipe("train.sh", "aasist", *arguments)
     return dest, arguments
 
 
@@ -35,7 +35,7 @@ def test_a_row_for_the_track(finished) -> None:
 
 
 def test_the_average_is_that_of_the_improving_epochs(finished) -> None:
-    """Chosen and averaged here anew; and it is what was scored."""
+    """Selected and averaged independently; and it is what was scored."""
     dest, _ = finished
     checkpoints = dest / "seed1234" / "checkpoints"
     eers = [record["eer"] for record in read_log(dest / "seed1234") if record.get("split") == "dev"]
@@ -50,7 +50,7 @@ def test_the_average_is_that_of_the_improving_epochs(finished) -> None:
 
 
 def test_the_learning_rate_is_one_cosine_down_to_its_minimum(finished) -> None:
-    """A record tells the rate of the update that comes next."""
+    """A record has the rate of the next update."""
     dest, _ = finished
     updates = [record for record in read_log(dest / "seed1234") if record.get("split") == "train_inner"]
     rates = {record["num_updates"]: record["lr"] for record in updates}
@@ -65,8 +65,8 @@ def test_a_second_run_repeats_nothing(finished) -> None:
     run = dest / "seed1234"
     unchanged = [run / "train.jsonl", run / "checkpoints" / "average.pt", run / "scores" / "2019la.txt"]
     before = [(path.stat().st_mtime_ns, path.read_bytes()) for path in unchanged]
-    printed = run_recipe("aasist/run.sh", "--stage", 2, *arguments)
-    assert f"done before: {run / 'checkpoints' / 'average.pt'}" in printed
+    printed = run_recipe("train.sh", "aasist", "--stage", 2, *arguments)
+    assert f"already done: {run / 'checkpoints' / 'average.pt'}" in printed
     assert [(path.stat().st_mtime_ns, path.read_bytes()) for path in unchanged] == before
 
 
@@ -74,7 +74,7 @@ def test_a_second_run_repeats_nothing(finished) -> None:
 def test_each_configuration_is_the_published_detector(name, tmp_path) -> None:
     """By its number of parameters; all are trained alike."""
     make_manifest(tmp_path / "train.tsv", 25_380)
-    config = composed(f"aasist/config/{name}.yaml", data=tmp_path)
+    config = composed(f"experiments/aasist/config/{name}.yaml", data=tmp_path)
     settings = OmegaConf.create({"max_samples": 64_600, **config.model})
     model = ARCH_MODEL_REGISTRY[config.model._name].build_model(built(config.model._name, settings), None)
     assert sum(parameter.numel() for parameter in model.parameters()) == PUBLISHED[name]

@@ -1,12 +1,13 @@
-"""`recipes/averaging.py` and the checkpoints that training keeps for it: which epochs they are."""
+"""`recipes/tools/averaging.py` and the checkpoints that training keeps for it: which epochs they are."""
 
 from pathlib import Path
 
 import pytest
-from averaging import as_published, improving_epochs, main
 from omegaconf import OmegaConf
-from training import remove_checkpoints
-from training_log import add_record, best_epochs, read_log, validations
+
+from recipes.tools.averaging import as_published, improving_epochs, main
+from recipes.tools.training import remove_checkpoints
+from recipes.tools.training_log import add_record, best_epochs, read_log, validations
 
 LOSSES = {1: 0.5, 2: 0.000412, 3: 0.4, 4: 0.000411, 5: None, 6: 0.000412, 7: 0.3}
 
@@ -18,8 +19,8 @@ def log_of(run: Path, losses: dict = LOSSES) -> Path:
     return run
 
 
-def test_the_best_epochs_where_three_decimals_do_not_tell(tmp_path) -> None:
-    """Of equal losses the earlier epoch's counts; one that is not a number never does."""
+def test_the_best_epochs_differ_beyond_three_decimals(tmp_path) -> None:
+    """Ties go to the earlier epoch; a loss that is not a number never counts."""
     log = read_log(log_of(tmp_path))
     assert best_epochs(log, "loss", 5) == [4, 2, 6, 7, 3]
     assert best_epochs(log, "loss", 9) == [4, 2, 6, 7, 3, 1]
@@ -30,7 +31,7 @@ def test_an_epoch_as_good_as_the_best_is_averaged_too(tmp_path) -> None:
     assert improving_epochs(read_log(log_of(tmp_path, {1: 0.2, 2: 0.2, 3: 0.3, 4: 0.1})), "loss") == [1, 2, 4]
 
 
-def test_an_epoch_that_was_validated_again_counts_as_it_came_out(tmp_path) -> None:
+def test_of_an_epoch_validated_again_the_latest_record_counts(tmp_path) -> None:
     log = read_log(log_of(log_of(tmp_path, {1: 0.5, 2: 0.1}), {2: 0.6, 3: 0.55}))
     assert [record["loss"] for record in validations(log)] == [0.5, 0.6, 0.55]
     assert best_epochs(log, "loss", 1) == [1]
@@ -55,12 +56,24 @@ def test_only_the_best_checkpoints_are_kept_and_the_one_being_written(tmp_path) 
 
 @pytest.mark.parametrize(
     ("finished", "message"),
-    [(False, "its training has not come to its end"), (True, "validated after 6 epochs, which leaves no 8 best: train longer")],
+    [
+        (False, "its training has not finished: resume it first"),
+        (True, "6 epochs were validated, too few to average the 8 best: train longer"),
+    ],
 )
-def test_too_few_epochs_are_told_in_one_line(finished, message, tmp_path, capsys) -> None:
+def test_too_few_epochs_are_reported_in_one_line(finished, message, tmp_path, capsys) -> None:
     run = log_of(tmp_path)
+    (run / "training.yaml").write_text("checkpoint: {best_checkpoint_metric: loss, keep_best_checkpoints: 8}\n")
     if finished:
         add_record(run, {"event": "finished"})
-    assert main([str(run), str(run / "average.pt"), "--metric", "loss", "--best", "8"]) == 1
-    assert capsys.readouterr().err.startswith(f"averaging.py: error: {run}: {message}")
+    assert main([str(run), str(run / "average.pt")]) == 1
+    assert capsys.readouterr().err == f"averaging.py: error: {run}: {message}\n"
     assert not (run / "average.pt").exists()
+
+
+def test_the_configuration_says_how_many_epochs_are_averaged(tmp_path, capsys) -> None:
+    run = log_of(tmp_path)
+    (run / "training.yaml").write_text("checkpoint: {best_checkpoint_metric: loss}\n")
+    add_record(run, {"event": "finished"})
+    assert main([str(run), str(run / "average.pt")]) == 1
+    assert "training.yaml: checkpoint.keep_best_checkpoints is not set" in capsys.readouterr().err

@@ -56,11 +56,11 @@ def test_demo_refuses_a_folder_without_protocols(tmp_path: Path) -> None:
     assert "needs exactly one protocol *.cm.train.trn.txt, found: none" in outcome.stderr
 
 
-def test_demo_does_not_empty_a_folder_of_others(tmp_path: Path) -> None:
+def test_demo_does_not_empty_an_unrelated_folder(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").touch()
     outcome = run_demo(out=tmp_path)
     assert outcome.returncode == 1
-    assert "exists and holds no earlier demo" in outcome.stderr
+    assert "exists and is not an earlier demo" in outcome.stderr
     assert (tmp_path / "thesis.tex").exists()
 
 

@@ -1,13 +1,11 @@
-"""The demo's corpus: its form, its reproducibility, and that nothing simple tells its classes apart."""
+"""The demo's corpus: its format, its reproducibility, and that no simple cue separates its classes."""
 
 import subprocess
 import sys
 from collections import Counter
 from dataclasses import replace
-from importlib.util import module_from_spec, spec_from_file_location
 from itertools import pairwise
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
@@ -17,7 +15,9 @@ from sklearn.metrics import roc_curve
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-SCRIPT = Path(__file__).parents[2] / "recipes" / "demo_corpus.py"
+from recipes.demo import corpus as demo_corpus
+
+SCRIPT = Path(demo_corpus.__file__)
 COUNTS = {"train": 60, "dev": 12, "eval": 40}
 PROTOCOLS = {"train": "demo.cm.train.trn.txt", "dev": "demo.cm.dev.trl.txt", "eval": "demo.cm.eval.trl.txt"}
 
@@ -61,16 +61,6 @@ def equal_error_rate(bonafide: np.ndarray, spoof: np.ndarray) -> float:
 
 
 @pytest.fixture(scope="module")
-def demo_corpus() -> ModuleType:
-    """The script as a module."""
-    spec = spec_from_file_location("demo_corpus", SCRIPT)
-    module = module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A reduced corpus, as the command writes it."""
     folder = tmp_path_factory.mktemp("corpus")
@@ -85,8 +75,8 @@ def waveforms(corpus: Path) -> dict[str, np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def twin_cues(corpus: Path, demo_corpus: ModuleType) -> dict[str, np.ndarray]:
-    """The cues of every eval utterance in every kind of voice: what differs between kinds is their doing alone."""
+def twin_cues(corpus: Path) -> dict[str, np.ndarray]:
+    """The cues of every eval utterance in every kind of voice, so that differences come from the kind alone."""
     trials = demo_corpus.plan(replace(demo_corpus.SPLITS[2], clips=COUNTS["eval"]), 1)
 
     def cues(kind: str) -> np.ndarray:
@@ -144,7 +134,7 @@ def test_clips_hold_speech_between_silences(waveforms: dict[str, np.ndarray]) ->
         assert levels.min() < levels.max() - 30, f"{trial_id} has no pause"
 
 
-def test_voices_have_a_pitch(demo_corpus: ModuleType) -> None:
+def test_voices_have_a_pitch() -> None:
     """The bona fide source repeats at the pitch asked for, a vocoder's pulses exactly so."""
     voice = demo_corpus.Voice.draw(np.random.default_rng(5))
     pitch = np.full(16_000, 125.0)
@@ -155,7 +145,7 @@ def test_voices_have_a_pitch(demo_corpus: ModuleType) -> None:
     assert set(np.diff(pulses)) <= {127, 128, 129}
 
 
-def test_resonators_give_the_formant_asked_for(demo_corpus: ModuleType) -> None:
+def test_resonators_give_the_formant_asked_for() -> None:
     """The spectrum of the response to an impulse peaks at the resonance and halves in power within half the bandwidth."""
     impulse = np.zeros(16_000)
     impulse[8_000] = 1

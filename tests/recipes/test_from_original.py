@@ -1,6 +1,6 @@
-"""Commands of the original authors, their translation, and what fairseq and `sls` make of it.
+"""Commands of the original authors, their translation, and how fairseq and `sls` parse it.
 
-The tables here are facts of the originals' parsers, written down apart from the recipe's own.
+The tables here were written independently of those in recipes/original/flags.py.
 """
 
 import re
@@ -22,12 +22,13 @@ from fairseq.dataclass.utils import convert_namespace_to_omegaconf
 from omegaconf import OmegaConf
 
 import sls_plugin.tasks  # noqa: F401  (registers the models)
-from recipes import from_original
+from recipes.original.flags import ORIGINALS
+from recipes.original.translate import main, translation
 from sls_plugin.__main__ import _parsers
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "recipes" / "from_original.py"
-PAGE = (ROOT / "recipes" / "FROM_ORIGINAL.md").read_text()
+PAGE = (ROOT / "recipes" / "original" / "README.md").read_text()
 PROGRAMS = {
     "main.py": "python main.py",
     "sls_asvspoof.train": "python -m sls_asvspoof.train",
@@ -79,7 +80,7 @@ NAMES_FOLDER = ("--batch_size", "--num_epochs", "--lr")  # parts of the folder's
 
 def translate(command: str) -> tuple[list[list[str]], list[str]]:
     """The words of each printed command, and the remarks."""
-    printed = from_original.translation(command)
+    printed = translation(command)
     lines = printed.replace(" \\\n", " ").splitlines()
     remarks = [line for line in lines if line.startswith("#")]
     return [shlex.split(line) for line in lines[: len(lines) - len(remarks)]], remarks
@@ -136,7 +137,7 @@ def plain() -> Namespace:
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
-def test_what_is_left_out_counts_with_the_originals_default(name, base) -> None:
+def test_flags_that_are_not_given_have_the_originals_default(name, base) -> None:
     cfg = base[name]
     ssl = name.startswith("main_SSL")
     track, algorithm = ("LA", 5) if name == "main_SSL_LA.py" else ("DF", 3)
@@ -189,16 +190,16 @@ def test_every_original_takes_the_shared_flags(name, base) -> None:
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_no_flag_of_an_original_is_forgotten(name) -> None:
     alone = REPRODUCTION_ALONE.keys() | REPRODUCTION_OTHERS if name == "sls_asvspoof.train" else set()
-    assert from_original.ORIGINALS[name].flags.keys() == HYPERPARAMETERS.keys() | RAWBOOST.keys() | OTHERS | alone
+    assert ORIGINALS[name].flags.keys() == HYPERPARAMETERS.keys() | RAWBOOST.keys() | OTHERS | alone
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
-def test_flags_that_become_nothing_are_named(name) -> None:
+def test_dropped_flags_are_named(name) -> None:
     flags = ["--is_eval", "--eval_part 2", "--cudnn-deterministic-toggle", "--cudnn-benchmark-toggle", "--eval_output s.txt"]
     flags += ["--eval_batch_size 7", "--sample_rate 16000"] if name == "sls_asvspoof.train" else []
     command = f"{PROGRAMS[name]} {' '.join(flags)}"
     assert translate(command)[0] == translate(PROGRAMS[name])[0]
-    named = {remark.split()[1] for remark in translate(command)[1] if "becomes nothing: " in remark}
+    named = {remark.split()[1] for remark in translate(command)[1] if "is dropped: " in remark}
     assert named == {flag.split()[0] for flag in flags}
 
 
@@ -225,7 +226,7 @@ def test_manifests_are_made_of_the_files_that_the_original_reads(command, train,
         assert args.protocol == Path(f"lists/{folder}_cm_protocols/ASVspoof2019.{corpus}.cm.{split}.{end}.txt")
 
 
-def test_a_placeholder_of_the_original_is_told() -> None:
+def test_a_placeholder_of_the_original_is_reported() -> None:
     remarks = "\n".join(translate("python main.py --protocols_path lists")[1])
     assert "--database_path is not given: put your folder in place of /path/to/your/database/" in remarks
     assert "--protocols_path" not in remarks
@@ -243,21 +244,21 @@ def test_the_file_wins_over_a_flag_at_its_default(tmp_path) -> None:
     command = f"{PROGRAMS['sls_asvspoof.train']} --config {shlex.quote(str(config))} --patience 10 --num_epochs 60 --batch_size 5"
     ours, remarks = arguments(command), "\n".join(translate(command)[1])
     assert ours.patience == 3, "10 is the parser's default"
-    assert re.findall("--patience 10 .* gives way to .*, 3,", remarks)
-    assert remarks.count("gives way") == 1
+    assert re.findall("--patience 10 .* is overridden by .*, 3,", remarks)
+    assert remarks.count("is overridden") == 1
     assert (ours.max_epoch, ours.class_weights, ours.lr, ours.rawboost_n_bands) == (60, "0.2,0.8", [1e-5], 7)
     assert ours.save_dir == "models/model_LA_WCE_60_5_1e-05"
-    assert "--eval_batch_size becomes nothing" in remarks
+    assert "--eval_batch_size is dropped" in remarks
 
 
 @pytest.mark.parametrize(
     ("text", "status", "problem"),
     [
-        ("batchsize: 5\nlr: 1.0e-6", 2, "there is no batchsize: "),
-        ("cudnn-benchmark-toggle: true", 2, "there is no cudnn-benchmark-toggle: "),
+        ("batchsize: 5\nlr: 1.0e-6", 2, "unknown key batchsize: "),
+        ("cudnn-benchmark-toggle: true", 2, "unknown key cudnn-benchmark-toggle: "),
         ("lr: fast", 2, "argument --lr: "),
         ("track: Wild", 2, "argument --track: "),
-        ("batch_size: [5, 6]", 2, "there is no 6: "),
+        ("batch_size: [5, 6]", 2, "unknown flag 6: "),
         ("loss_weights: 0.5", 2, "argument --loss_weights: "),
         ("- lr", 1, "no `key: value` lines"),
         ("lr: [", 1, "not a YAML file"),
@@ -268,7 +269,7 @@ def test_a_wrong_file_ends_it_in_one_line(text, status, problem, tmp_path, capsy
     config = tmp_path / "config.yaml"
     if text is not None:
         config.write_text(text)
-    assert from_original.main([f"{PROGRAMS['sls_asvspoof.train']} --config {config}"]) == status
+    assert main([f"{PROGRAMS['sls_asvspoof.train']} --config {config}"]) == status
     outcome = capsys.readouterr()
     assert outcome.out == ""
     assert outcome.err.startswith(f"from_original.py: error: {config}: {problem}")
@@ -302,17 +303,17 @@ def test_evaluation_becomes_a_manifest_and_scores(command, corpus, audio, protoc
     scores = sls_arguments(score[1:])
     assert (scores.command, scores.checkpoint, scores.output) == ("score", "my model.pth", Path("out/scores.txt"))
     assert (scores.inputs, scores.batch_size) == ([str(manifest.dest / "eval.tsv")], batch)
-    assert any("--lr becomes nothing: only training heeds it" in remark for remark in remarks)
+    assert any("--lr is dropped: only training uses it" in remark for remark in remarks)
 
 
-def test_what_only_scoring_or_training_heeds_is_told_apart() -> None:
-    """No flag is passed over: in scoring, each one given either shows in a command or is named."""
+def test_flags_of_the_other_mode_are_named() -> None:
+    """No flag is ignored silently: in scoring, each given one either shows in a command or is named."""
     for name, command in PROGRAMS.items():
         table = HYPERPARAMETERS | RAWBOOST | (REPRODUCTION_ALONE if name == "sls_asvspoof.train" else {})
         del table["--model_path"]
         words = " ".join(f"{flag} {other}" for flag, (_, other, _, _) in table.items())
         _, remarks = translate(f"{command} --eval --model_path m.pth --eval_output s.txt --loss WCE --comment x {words}")
-        named = {remark.split()[1] for remark in remarks if "becomes nothing: " in remark}
+        named = {remark.split()[1] for remark in remarks if "is dropped: " in remark}
         assert named == table.keys() | {"--loss", "--comment"}
 
 
@@ -340,9 +341,9 @@ def test_evaluation_scripts_become_sls_evaluate(command, corpus, phase) -> None:
 @pytest.mark.parametrize(
     ("command", "problem"),
     [
-        ("python main.py --lr 1e-6 --epochs=3", "main.py: there is no --epochs: "),
-        ("python main.py --config a.yaml --patience 3", "main.py: there is no --config, --patience: sls_asvspoof.train has it"),
-        ("python main.py --batch_size 5 > log.txt", "main.py: there is no >, log.txt: "),
+        ("python main.py --lr 1e-6 --epochs=3", "main.py: unknown flag --epochs: "),
+        ("python main.py --config a.yaml --patience 3", "main.py: unknown flag --config, --patience: sls_asvspoof.train has it"),
+        ("python main.py --batch_size 5 > log.txt", "main.py: unknown flag >, log.txt: "),
         ("python main.py --mi 3", "main.py: ambiguous option: --mi "),
         ("python main.py --minF 2.5", "main.py: argument --minF: invalid int value"),
         ("python main.py --num_epochs 0", "main.py: argument --num_epochs: 0 is not"),
@@ -354,13 +355,13 @@ def test_evaluation_scripts_become_sls_evaluate(command, corpus, phase) -> None:
         ("python main.py --track In-the-Wild --model_path m.pth", "--eval_output is missing: "),
         ("python evaluate_2021_DF.py scores.txt ./keys all", "evaluate_2021_DF.py: argument phase: "),
         ("python evaluate_2021_DF.py scores.txt", "evaluate_2021_DF.py: the following arguments are required"),
-        ("python train.py --lr 3", "train.py is no program of the originals"),
-        ("CUDA_VISIBLE_DEVICES=0", "nothing is no program of the originals"),
+        ("python train.py --lr 3", "train.py is not a program of the originals"),
+        ("CUDA_VISIBLE_DEVICES=0", "nothing is not a program of the originals"),
         ("python main.py --comment 'x", "no closing quotation: "),
     ],
 )
 def test_what_cannot_be_translated_ends_it_in_one_line(command, problem, capsys) -> None:
-    assert from_original.main([command]) == 2
+    assert main([command]) == 2
     outcome = capsys.readouterr()
     assert outcome.out == ""
     assert outcome.err.startswith(f"from_original.py: error: {problem}")
@@ -371,12 +372,12 @@ def test_a_remark_stays_in_its_line(tmp_path) -> None:
     """What is pasted runs nothing that a configuration file smuggles in."""
     (tmp_path / "config.yaml").write_text('loss: "WCE\\ntouch smuggled"')
     command = f"python -m sls_asvspoof.train --config {tmp_path}/config.yaml --loss weighted_CCE"
-    remarks = from_original.translation(command).split("\n# ")[1:]
+    remarks = translation(command).split("\n# ")[1:]
     assert "touch smuggled" in remarks[0]
     assert not any("\n" in remark.rstrip("\n") for remark in remarks)
 
 
-def test_abbreviations_mean_what_they_mean_there() -> None:
+def test_abbreviations_are_those_of_the_original() -> None:
     short = arguments("python main.py --batch 6 --se 5")
     assert (short.batch_size, short.seed) == (6, 5)
 
@@ -385,7 +386,7 @@ def test_the_shell_fills_in_variables_and_nothing_else(tmp_path) -> None:
     odd = 'it\'s `date` $(date) "x" \\ ;'
     environment = "A_B='1, 2' CUDA_VISIBLE_DEVICES=0,1"
     given = f'--model_path "$MODEL/${{EPOCH}} x.pth" --eval_output {shlex.quote(odd)} \\\n --database_path ~/d --protocols_path p'
-    line = from_original.translation(f"{environment} python3 -u main.py --eval {given}").splitlines()[1]
+    line = translation(f"{environment} python3 -u main.py --eval {given}").splitlines()[1]
     assert "sls score" in line
     show = "import os, sys; print([os.environ['A_B'], *sys.argv[1:]])"
     shown = line.replace("sls score", f"{shlex.quote(sys.executable)} -c {shlex.quote(show)}", 1)
@@ -400,7 +401,7 @@ def test_the_shell_fills_in_variables_and_nothing_else(tmp_path) -> None:
 
 
 def default_text(name: str, flag: str) -> str:
-    flags = from_original.ORIGINALS[name].flags
+    flags = ORIGINALS[name].flags
     if flag not in flags:
         return "–"
     default = flags[flag].default
@@ -411,10 +412,10 @@ def default_text(name: str, flag: str) -> str:
     return f"`{default}`" if isinstance(default, str) else str(default)
 
 
-def test_the_tables_of_the_page_are_those_of_the_recipe() -> None:
+def test_the_tables_of_the_page_are_those_of_the_script() -> None:
     expected = []
-    for flag, entry in from_original.ORIGINALS["sls_asvspoof.train"].flags.items():
-        here = {original.flags[flag].here for original in from_original.ORIGINALS.values() if flag in original.flags}
+    for flag, entry in ORIGINALS["sls_asvspoof.train"].flags.items():
+        here = {original.flags[flag].here for original in ORIGINALS.values() if flag in original.flags}
         assert here == {entry.here}
         names = PROGRAMS if flag not in RAWBOOST else list(PROGRAMS)[:1]
         assert flag not in RAWBOOST or len({default_text(name, flag) for name in PROGRAMS}) == 1

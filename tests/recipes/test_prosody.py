@@ -1,4 +1,4 @@
-"""Prosody without content: `recipes/prosody`, a detector for each lambda, and their table."""
+"""Prosody without content: a detector for each lambda, and their table."""
 
 import re
 import subprocess
@@ -11,11 +11,11 @@ import torch
 from configurations import composed
 from miniatures import COUNTS
 from omegaconf import OmegaConf
-from prosody.split_mlaad import split
 from recipe_runs import ROOT, SMALL, rows, run_recipe
-from training_log import read_log, validations
 
 from protocols import Trial, read_manifest
+from recipes.experiments.prosody.split_mlaad import split
+from recipes.tools.training_log import read_log, validations
 
 LAMBDAS = ("0", "0.5")
 
@@ -25,7 +25,7 @@ def finished(corpora: Path, backbone: Path, tmp_path_factory: pytest.TempPathFac
     dest = tmp_path_factory.mktemp("prosody results")
     arguments = ["--corpora", corpora, "--teacher-path", backbone, "--dest", dest, "--lambdas", ",".join(LAMBDAS), "--", *SMALL]
     arguments += ["task.max_samples=4000", "optimization.max_update=3", "checkpoint.save_interval_updates=1"]
-    run_recipe("prosody/run.sh", *arguments)
+    run_recipe("train.sh", "prosody", *arguments)
     return dest, arguments
 
 
@@ -72,18 +72,18 @@ def test_a_second_run_repeats_nothing(finished) -> None:
     dest, arguments = finished
     logs = [dest / f"lambda{strength}" / "seed1234" / "train.jsonl" for strength in LAMBDAS]
     before = [log.read_bytes() for log in logs]
-    printed = run_recipe("prosody/run.sh", "--stage", 2, *arguments)
-    assert printed.count("done before") == printed.count("nothing left to do") == len(LAMBDAS)
+    printed = run_recipe("train.sh", "prosody", "--stage", 2, *arguments)
+    assert printed.count("already done") == printed.count("nothing left to do") == len(LAMBDAS)
     assert [log.read_bytes() for log in logs] == before
 
 
-def test_what_is_wrong_is_told_in_one_line(tmp_path) -> None:
-    printed = run_recipe("prosody/run.sh", "--dest", tmp_path, "--lambdas", "0,-1", status=2)
-    assert "--lambdas '0,-1': give numbers from 0 on, with commas between them: see --help" in printed.splitlines()[-1]
-    table = [sys.executable, ROOT / "recipes" / "prosody" / "table.py", tmp_path]
-    outcome = subprocess.run(table, capture_output=True, text=True)
+def test_errors_are_one_line(tmp_path) -> None:
+    printed = run_recipe("train.sh", "prosody", "--dest", tmp_path, "--lambdas", "0,-1", status=2)
+    assert "--lambdas '0,-1': must be numbers >= 0, separated by commas: see --help" in printed.splitlines()[-1]
+    table = [sys.executable, "-m", "recipes.experiments.prosody.table", tmp_path]
+    outcome = subprocess.run(table, cwd=ROOT, capture_output=True, text=True)
     assert outcome.returncode == 1
-    assert outcome.stderr == f"table.py: error: {tmp_path}: no lambda*/seed*/scores/*.json in it: begin with stage 3\n"
+    assert outcome.stderr == f"table.py: error: {tmp_path}: no lambda*/seed*/scores/*.json in it: start with stage 3\n"
     assert not (tmp_path / "RESULTS.md").exists()
 
 
@@ -107,7 +107,7 @@ def test_the_split_of_mlaad() -> None:
 
 
 def test_the_published_configuration() -> None:
-    config = composed("prosody/config/paper.yaml")
+    config = composed("experiments/prosody/config/paper.yaml")
     expected = {
         "task.max_samples": 64_000, "task.padding": "zero", "task.balanced_batches": True, "task.rawboost_algorithm": 0,
         "dataset.batch_size": 16, "optimization.max_update": 50 * 500, "checkpoint.save_interval_updates": 500,

@@ -1,10 +1,11 @@
-"""`recipes/results.py`: rows, the mean over seeds, and what is told of training."""
+"""`recipes/tools/results.py`: rows, the mean over seeds, and the table of training."""
 
 import json
 
 import pytest
-from results import main, mean_interval
-from training_log import add_record
+
+from recipes.tools.results import main, mean_interval
+from recipes.tools.training_log import add_record
 
 
 def write_scores(run, track, eer, n_bonafide=62, min_tdcf=None) -> None:
@@ -45,13 +46,13 @@ def test_the_interval_of_a_mean() -> None:
     assert mean_interval(values) == pytest.approx((0.12 - half, 0.12 + half), abs=1e-5)
 
 
-def test_no_scores_are_told_in_one_line(tmp_path, capsys) -> None:
+def test_missing_scores_are_reported_in_one_line(tmp_path, capsys) -> None:
     assert main([str(tmp_path), "--title", "None"]) == 1
     assert capsys.readouterr().err == f"results.py: error: {tmp_path}: no scores/*.json in it: score a track first\n"
 
 
-def test_training_is_told_by_its_best_epoch(tmp_path) -> None:
-    """An epoch that was trained again after a stop counts once, as it came out in the end."""
+def test_the_row_of_training_is_that_of_its_best_epoch(tmp_path) -> None:
+    """An epoch that was trained again after a stop counts once, with its latest record."""
     run = tmp_path / "seed1234"
     write_scores(run, "2021df", 0.02)
     (tmp_path / "data").mkdir()

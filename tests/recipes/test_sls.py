@@ -1,4 +1,4 @@
-"""XLS-R + SLS: every script of `recipes/sls`, from the organisers' folders to the row of the table."""
+"""XLS-R + SLS and every script of `recipes/sls`, from the organisers' folders to the row of the table."""
 
 import json
 import os
@@ -14,10 +14,10 @@ import torch
 from detectors import build
 from miniatures import COUNTS, N_OTHER_PHASES
 from recipe_runs import ROOT, SMALL, environment, recipe_command, rows, run_recipe
-from training_log import read_log
 
 from fairseq_ckpt.wav2vec.random_backbone import TINY, make_random
 from protocols.keys import read_keys
+from recipes.tools.training_log import read_log
 from sls_plugin.__main__ import main as sls
 from sls_plugin.metrics.det import equal_error_rate
 from sls_plugin.scores.score_file import read_scores
@@ -28,7 +28,7 @@ TRACKS = ",".join(COUNTS)
 
 @pytest.fixture(scope="session")
 def started(corpora: Path, backbone: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list]:
-    """The folder and the arguments of a recipe that was killed after an epoch."""
+    """The folder and the arguments of an experiment that was killed after an epoch."""
     dest = tmp_path_factory.mktemp("sls results")
     arguments = ["--corpora", corpora, "--w2v-path", backbone, "--dest", dest]
     overrides = ["--", *SMALL, f"optimization.max_epoch={N_EPOCHS}"]
@@ -43,22 +43,22 @@ def started(corpora: Path, backbone: Path, tmp_path_factory: pytest.TempPathFact
 
 @pytest.fixture(scope="session")
 def finished(started: tuple[Path, list, list]) -> tuple[Path, list, list, str]:
-    """What the same recipe made of it when it was started again, to its end, and what it printed."""
+    """The same, resumed to its end, and what that printed."""
     dest, arguments, overrides = started
-    return dest, arguments, overrides, run_recipe("sls/run.sh", *arguments, "--tracks", TRACKS, *overrides)
+    return dest, arguments, overrides, run_recipe("train.sh", "sls", *arguments, "--tracks", TRACKS, *overrides)
 
 
-def test_a_killed_training_goes_on(finished) -> None:
+def test_a_killed_training_resumes(finished) -> None:
     dest, _, _, printed = finished
     log = read_log(dest / "seed1234")
     assert [record["event"] for record in log if "event" in record] == ["started", "started", "finished"]
     epochs = [record["epoch"] for record in log if record.get("split") == "train"]
     assert epochs == sorted(set(epochs))  # none twice
     assert (epochs[0], epochs[-1]) == (1, N_EPOCHS)
-    assert "done before" in printed  # the manifests
+    assert "already done" in printed  # the manifests
 
 
-def test_the_log_tells_of_every_update(finished) -> None:
+def test_the_log_has_every_update(finished) -> None:
     dest, *_ = finished
     log = read_log(dest / "seed1234")
     updates = {record["num_updates"]: record for record in log if record.get("split") == "train_inner"}
@@ -93,7 +93,7 @@ def test_a_row_for_every_track(finished, corpora) -> None:
         assert bool(tdcf) == (track in ("2019la", "2021la"))
 
 
-def test_results_say_what_they_were_made_of(finished) -> None:
+def test_results_say_what_they_were_made_with(finished) -> None:
     dest, *_ = finished
     text = (dest / "RESULTS.md").read_text()
     revision = subprocess.run(["git", "-C", ROOT, "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip()
@@ -118,7 +118,7 @@ def test_a_second_run_repeats_nothing_and_more_seeds_make_a_mean(finished) -> No
     before = [(path.stat().st_mtime_ns, path.read_bytes()) for path in unchanged]
     printed = run_recipe("sls/paper_seeds.sh", *arguments, "--tracks", "in-the-wild", *overrides)
     assert [(path.stat().st_mtime_ns, path.read_bytes()) for path in unchanged] == before
-    assert f"done before: {run}" in printed
+    assert f"already done: {run}" in printed
     assert f"nothing left to do: {run / 'scores' / 'in-the-wild.txt'}" in printed
     table = rows(dest)
     eers = [float(table["in-the-wild", f"seed{seed}"][5]) for seed in (1234, 1235, 1236)]
@@ -129,7 +129,7 @@ def test_a_second_run_repeats_nothing_and_more_seeds_make_a_mean(finished) -> No
     assert not torch.equal(*(each["fc1.weight"] for each in weights))
 
 
-def test_a_setting_that_fails_is_told_in_one_line_and_may_be_corrected(corpora, backbone, tmp_path) -> None:
+def test_a_setting_that_fails_is_reported_in_one_line_and_may_be_corrected(corpora, backbone, tmp_path) -> None:
     """Nothing has been trained by then, so that another setting is no other run."""
     arguments = ["--corpora", corpora, "--w2v-path", backbone, "--dest", tmp_path]
     printed = run_recipe("sls/train.sh", *arguments, "--", *SMALL, "task.rawboost_algorithm=9", status=1)
@@ -158,7 +158,7 @@ def test_other_data_in_the_same_folder_are_refused(finished, tmp_path, corpora) 
     dest, arguments, overrides, _ = finished
     (tmp_path / "LA").symlink_to(corpora / "LA")
     printed = run_recipe("sls/train.sh", *arguments, "--corpora", tmp_path, *overrides, status=1)
-    assert f"{dest / 'data' / 'train.tsv'}: was made otherwise" in printed.splitlines()[-1]
+    assert f"{dest / 'data' / 'train.tsv'}: was not made by" in printed.splitlines()[-1]
 
 
 def test_the_authors_checkpoint_is_scored_as_it_is(corpora, tmp_path) -> None:

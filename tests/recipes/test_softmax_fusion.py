@@ -1,4 +1,4 @@
-"""Softmax fusion of all hidden states: `recipes/softmax_fusion`."""
+"""Softmax fusion of all hidden states."""
 
 import csv
 from pathlib import Path
@@ -7,7 +7,8 @@ import pytest
 import torch
 from miniatures import COUNTS
 from recipe_runs import SMALL, rows, run_recipe
-from training_log import read_log
+
+from recipes.tools.training_log import read_log
 
 N_EPOCHS = 2
 
@@ -17,7 +18,7 @@ def finished(corpora: Path, backbone: Path, tmp_path_factory: pytest.TempPathFac
     dest = tmp_path_factory.mktemp("softmax fusion")
     arguments = ["--corpora", corpora, "--w2v-path", backbone, "--dest", dest, "--tracks", "in-the-wild", "--", *SMALL]
     arguments += [f"optimization.max_epoch={N_EPOCHS}"]
-    run_recipe("softmax_fusion/run.sh", *arguments)
+    run_recipe("train.sh", "softmax_fusion", *arguments)
     return dest, arguments
 
 
@@ -65,8 +66,8 @@ def test_the_layer_weights_are_a_softmax_that_moves(finished, checkpoint) -> Non
 def test_a_second_run_repeats_nothing(finished) -> None:
     dest, arguments = finished
     log = (dest / "seed1234" / "train.jsonl").read_bytes()
-    printed = run_recipe("softmax_fusion/run.sh", "--stage", 2, *arguments)
-    assert f"done before: {dest / 'seed1234'}" in printed
-    assert f"done before: {dest / 'seed1234' / 'layers.tsv'}" in printed
+    printed = run_recipe("train.sh", "softmax_fusion", "--stage", 2, *arguments)
+    assert f"already done: {dest / 'seed1234'}" in printed
+    assert f"already done: {dest / 'seed1234' / 'layers.tsv'}" in printed
     assert "nothing left to do" in printed
     assert (dest / "seed1234" / "train.jsonl").read_bytes() == log

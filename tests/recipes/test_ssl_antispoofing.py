@@ -1,4 +1,4 @@
-"""XLS-R + AASIST: `recipes/ssl_antispoofing`, from the organisers' folders to the row of the table."""
+"""XLS-R + AASIST, from the organisers' folders to the row of the table."""
 
 import shlex
 from itertools import pairwise
@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 from configurations import composed
-from from_original import main as translate
 from miniatures import COUNTS
 from omegaconf import OmegaConf
 from recipe_runs import SMALL, rows, run_recipe
-from training_log import read_log
+
+from recipes.original.translate import main as translate
+from recipes.tools.training_log import read_log
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +19,7 @@ def finished(corpora: Path, backbone: Path, tmp_path_factory: pytest.TempPathFac
     dest = tmp_path_factory.mktemp("xlsr aasist")
     arguments = ["--corpora", corpora, "--w2v-path", backbone, "--dest", dest, "--config", "df", "--tracks", "2021df", "--"]
     arguments += [*SMALL, "optimization.max_epoch=1"]
-    run_recipe("ssl_antispoofing/run.sh", *arguments)
+    run_recipe("train.sh", "ssl_antispoofing", *arguments)
     return dest, arguments
 
 
@@ -33,8 +34,8 @@ def test_a_row_for_the_track(finished) -> None:
 def test_a_second_run_repeats_nothing(finished) -> None:
     dest, arguments = finished
     log = (dest / "seed1234" / "train.jsonl").read_bytes()
-    printed = run_recipe("ssl_antispoofing/run.sh", "--stage", 2, *arguments)
-    assert f"done before: {dest / 'seed1234'}" in printed
+    printed = run_recipe("train.sh", "ssl_antispoofing", "--stage", 2, *arguments)
+    assert f"already done: {dest / 'seed1234'}" in printed
     assert "nothing left to do" in printed
     assert (dest / "seed1234" / "train.jsonl").read_bytes() == log
 
@@ -45,7 +46,7 @@ def test_the_configurations_are_the_authors_commands(name, script, capsys) -> No
     assert translate([f"python {script}"]) == 0
     words = shlex.split(capsys.readouterr().out.replace("\\\n", " "), comments=True)
     option = {word: value for word, value in pairwise(words) if word.startswith("--")}
-    config = composed(f"ssl_antispoofing/config/{name}.yaml")
+    config = composed(f"experiments/ssl_antispoofing/config/{name}.yaml")
     for given, key in (
         ("--batch-size", "dataset.batch_size"),
         ("--max-epoch", "optimization.max_epoch"),

@@ -1,4 +1,4 @@
-"""`recipes/training.py`: configurations, the batch on several GPUs, and what it refuses."""
+"""`recipes/tools/training.py`: configurations, the batch on several GPUs, and what is refused."""
 
 import math
 
@@ -7,12 +7,12 @@ import torch
 from configurations import composed
 from omegaconf import OmegaConf
 from recipe_runs import ROOT
-from training import batch_per_gpu, gpu_settings, require_known_settings, run_record
-from training_log import add_record, is_finished, parsed, progress, read_log
 
 from protocols import DataError, SettingError
+from recipes.tools.training import batch_per_gpu, gpu_settings, require_known_settings, run_fingerprint
+from recipes.tools.training_log import add_record, is_finished, parse_record, progress, read_log
 
-SLS = ROOT / "recipes" / "sls" / "config"
+SLS = ROOT / "recipes" / "experiments" / "sls" / "config"
 
 PAPER = {
     "task.max_samples": 64_600, "task.crop": "start", "task.padding": "tile", "task.rawboost_algorithm": 3,
@@ -64,7 +64,7 @@ def test_the_batch_of_an_update_stays_that_of_the_configuration(batch_size, n_gp
 @pytest.mark.parametrize(("batch_size", "n_gpus", "update_freq"), [(5, 2, 1), (5, 5, 2), (14, 4, 2), (2, 4, 1)])
 def test_a_batch_that_cannot_be_shared_out_is_refused(batch_size, n_gpus, update_freq) -> None:
     with pytest.raises(
-        DataError, match=f"a batch of {batch_size} does not divide by {n_gpus} GPUs x --update-freq {update_freq}"
+        DataError, match=f"a batch of {batch_size} cannot be divided by {n_gpus} GPUs x --update-freq {update_freq}"
     ):
         batch_per_gpu(batch_size, n_gpus, update_freq)
 
@@ -76,7 +76,7 @@ def test_a_batch_that_cannot_be_shared_out_is_refused(batch_size, n_gpus, update
         ("optimisation.max_epoch=3", "optimisation: fairseq has no such section"),
     ],
 )
-def test_settings_that_fairseq_would_pass_over_are_refused(override, message) -> None:
+def test_settings_that_fairseq_would_ignore_are_refused(override, message) -> None:
     with pytest.raises(DataError, match=message):
         require_known_settings(composed(SLS / "paper.yaml", override))
 
@@ -87,9 +87,9 @@ def test_an_override_without_a_value_is_refused_in_one_line() -> None:
     assert "\n" not in str(problem.value)
 
 
-def test_the_record_knows_content_and_not_places(tmp_path) -> None:
-    """A run may go on after a move and with more workers, and not with other data."""
-    records = []
+def test_the_fingerprint_depends_on_contents_and_not_on_paths(tmp_path) -> None:
+    """A run may be resumed after a move and with more workers, but not with other data."""
+    fingerprints = []
     for name, n_workers, content in (("one", 1, "same"), ("two", 8, "same"), ("three", 8, "other")):
         folder = tmp_path / name
         folder.mkdir()
@@ -98,13 +98,14 @@ def test_the_record_knows_content_and_not_places(tmp_path) -> None:
         config = composed(SLS / "paper.yaml", f"dataset.num_workers={n_workers}", run=folder)
         config.task.data, files = str(folder), {"model.w2v_path": str(folder / "xlsr.pt")}
         OmegaConf.update(config, "model.w2v_path", files["model.w2v_path"])
-        records.append(run_record(config, files))
-    assert records[0] == records[1]
-    assert {key for key in records[1] if records[1][key] != records[2][key]} == {"train.tsv", "dev.tsv", "model.w2v_path"}
+        fingerprints.append(run_fingerprint(config, files))
+    assert fingerprints[0] == fingerprints[1]
+    differing = {key for key in fingerprints[1] if fingerprints[1][key] != fingerprints[2][key]}
+    assert differing == {"train.tsv", "dev.tsv", "model.w2v_path"}
 
 
-def test_gpus_that_are_not_there_are_told(monkeypatch) -> None:
-    """fairseq would train with those that it sees, and so another batch."""
+def test_missing_gpus_are_reported(monkeypatch) -> None:
+    """fairseq would train with those that are visible, and so with another batch."""
     for name in ("SLURM_NNODES", "SLURM_JOB_ID"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
@@ -125,13 +126,13 @@ LINE = '[2026-11-21 10:25:27,024][dev][INFO] - {"epoch": 2, "dev_loss": "0.64", 
 
 
 def test_a_line_of_the_log() -> None:
-    record = parsed(LINE)
+    record = parse_record(LINE)
     assert record == {"split": "dev", "epoch": 2, "loss": 0.64, "eer": None, "num_updates": 24}
     assert progress(record) == "epoch 2  dev loss 0.640000"
     assert progress(record | {"eer": 0.125}).endswith("EER 12.500 %")
-    assert parsed(LINE.replace('{"epoch": 2', '{"_name": 2')) is None
-    assert parsed("Traceback") is None
-    assert math.isclose(parsed(LINE.replace("0.64", "1e-06"))["loss"], 1e-6)
+    assert parse_record(LINE.replace('{"epoch": 2', '{"_name": 2')) is None
+    assert parse_record("Traceback") is None
+    assert math.isclose(parse_record(LINE.replace("0.64", "1e-06"))["loss"], 1e-6)
 
 
 def test_a_record_that_a_crash_cut_off_is_left_out(tmp_path) -> None:

@@ -8,7 +8,8 @@ from configurations import composed, make_manifest
 from miniatures import COUNTS
 from omegaconf import OmegaConf
 from recipe_runs import SMALL, rows, run_recipe
-from training_log import read_log
+
+from recipes.tools.training_log import read_log
 
 BORDER = "ssl_model.model.encoder.layers.1."
 HEAD = ("time_pooling.", "classifier.")
@@ -22,7 +23,7 @@ def finished(corpora: Path, backbone: Path, tmp_path_factory: pytest.TempPathFac
     arguments += ["optimization.lr=[0.01,0.001]", "optimization.max_epoch=2", "dataset.batch_size=5"]
     arguments += ["model.freeze_backbone_updates=${updates:1}", "model.freeze_below_layer=1"]
     arguments += ["checkpoint.no_epoch_checkpoints=false"]
-    run_recipe("two_stage/run.sh", *arguments)
+    run_recipe("train.sh", "two_stage", *arguments)
     return dest, arguments
 
 
@@ -46,7 +47,7 @@ def test_each_stage_trains_its_own_part(finished, backbone) -> None:
 
 
 def test_each_stage_has_its_own_learning_rate(finished) -> None:
-    """A record tells the rate of the update that comes next."""
+    """A record has the rate of the next update."""
     dest, _ = finished
     rates = [record["lr"] for record in read_log(dest / "seed1234") if record.get("split") == "train_inner"]
     fall = [1, 0.75, 0.5, 0.25]
@@ -57,15 +58,15 @@ def test_each_stage_has_its_own_learning_rate(finished) -> None:
 def test_a_second_run_repeats_nothing(finished) -> None:
     dest, arguments = finished
     log = (dest / "seed1234" / "train.jsonl").read_bytes()
-    printed = run_recipe("two_stage/run.sh", "--stage", 2, *arguments)
-    assert f"done before: {dest / 'seed1234'}" in printed
+    printed = run_recipe("train.sh", "two_stage", "--stage", 2, *arguments)
+    assert f"already done: {dest / 'seed1234'}" in printed
     assert "nothing left to do" in printed
     assert (dest / "seed1234" / "train.jsonl").read_bytes() == log
 
 
 def test_the_published_configuration(tmp_path) -> None:
     make_manifest(tmp_path / "train.tsv", 25_380)
-    config = composed("two_stage/config/paper.yaml", data=tmp_path)
+    config = composed("experiments/two_stage/config/paper.yaml", data=tmp_path)
     expected = {
         "task.max_samples": 80_000, "task.padding": "zero", "task.rawboost_algorithm": 0, "model.normalize": True,
         "model.freeze_below_layer": 16, "model.freeze_backbone_updates": 15 * 1_587, "optimization.max_update": 18 * 1_587,

@@ -1,4 +1,4 @@
-"""XLSR-Mamba: `recipes/xlsr_mamba`, the mean of the five best epochs, and the mean that the authors' code makes of them."""
+"""XLSR-Mamba: the mean of the five best epochs, and the mean that the authors' code computes."""
 
 import json
 from pathlib import Path
@@ -9,9 +9,9 @@ from configurations import composed
 from miniatures import COUNTS
 from omegaconf import OmegaConf
 from recipe_runs import SMALL, rows, run_recipe
-from training_log import read_log
 
 from fairseq_ckpt.fingerprint import file_sha256
+from recipes.tools.training_log import read_log
 from sls_plugin.inference.load import load_detector
 
 N_EPOCHS = 7
@@ -23,7 +23,7 @@ def finished(corpora: Path, backbone: Path, tmp_path_factory: pytest.TempPathFac
     dest = tmp_path_factory.mktemp("xlsr mamba")
     options = ["--corpora", corpora, "--w2v-path", backbone, "--dest", dest]
     overrides = ["--", *SMALL, f"optimization.max_epoch={N_EPOCHS}", "model.mamba_layers=4"]
-    run_recipe("xlsr_mamba/run.sh", *options, "--tracks", "2019la,in-the-wild", *overrides)
+    run_recipe("train.sh", "xlsr_mamba", *options, "--tracks", "2019la,in-the-wild", *overrides)
     return dest, options, overrides
 
 
@@ -57,7 +57,7 @@ def test_the_five_best_epochs_are_kept_and_averaged(finished) -> None:
     torch.testing.assert_close(weights(run / "average.pt"), mean(run, epochs), rtol=0, atol=1e-7)
 
 
-def test_in_the_wild_hears_shorter_clips(finished) -> None:
+def test_in_the_wild_is_scored_with_shorter_clips(finished) -> None:
     """The same weights, and 64,600 samples of each clip instead of those trained on."""
     dest, *_ = finished
     run = dest / "seed1234"
@@ -75,8 +75,8 @@ def test_the_published_average_beside_it_and_nothing_repeated(finished) -> None:
     unchanged = [run / "train.jsonl", run / "average.pt", run / "scores" / "in-the-wild.txt", dest / "RESULTS.md"]
     before = [(path.stat().st_mtime_ns, path.read_bytes()) for path in unchanged]
     again = ["--stage", 2, "--averaging", "published", "--tracks", "in-the-wild"]
-    printed = run_recipe("xlsr_mamba/run.sh", *options, *again, *overrides)
-    assert f"done before: {run}" in printed
+    printed = run_recipe("train.sh", "xlsr_mamba", *options, *again, *overrides)
+    assert f"already done: {run}" in printed
     assert [(path.stat().st_mtime_ns, path.read_bytes()) for path in unchanged] == before
     _, second, *others = best_five(run)
     of_authors = dest / "published" / "seed1234"
@@ -86,14 +86,13 @@ def test_the_published_average_beside_it_and_nothing_repeated(finished) -> None:
 
 
 def test_another_averaging_is_refused(tmp_path) -> None:
-    assert "--averaging median: mean or published" in run_recipe(
-        "xlsr_mamba/run.sh", "--dest", tmp_path, "--averaging", "median", status=2
-    )
+    printed = run_recipe("train.sh", "xlsr_mamba", "--dest", tmp_path, "--averaging", "median", status=2)
+    assert "--averaging median: choose mean or published" in printed
 
 
 @pytest.mark.parametrize(("name", "algorithm"), [("la", 5), ("df", 3)])
 def test_the_published_configurations(name, algorithm) -> None:
-    config = composed(f"xlsr_mamba/config/{name}.yaml")
+    config = composed(f"experiments/xlsr_mamba/config/{name}.yaml")
     expected = {
         "task.max_samples": 66_800, "task.rawboost_algorithm": algorithm, "task.augment_validation": True,
         "dataset.batch_size": 20, "optimization.lr": [1e-6], "optimization.max_epoch": 75, "optimizer.weight_decay": 1e-4,

@@ -9,10 +9,10 @@ import pytest
 import torch
 from detectors import build, build_published_size, waveforms, write_detector
 from fairseq.models import ARCH_MODEL_REGISTRY
-from fairseq_ckpt.presets import TINY
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fairseq_ckpt.wav2vec.random_backbone import TINY
 from protocols import DataError, SettingError, Trial
 from sls_plugin.data.clip_dataset import Segment
 from sls_plugin.inference import half_precision

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .selective_scan import at_least_float32, selective_scan
+from .precision import at_least_float32
+from .selective_scan import selective_scan
 
 N_STATES = 16  # per channel
 KERNEL = 4  # frames that the causal convolution sees

@@ -12,6 +12,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from .precision import at_least_float32
+
 logger = logging.getLogger(__name__)
 
 CHUNK = 16  # time steps that are taken one after the other
@@ -35,11 +37,6 @@ def selective_scan(x: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor) -> Te
     with torch.autocast(x.device.type, enabled=False):
         y = scan_with_kernel(kernel, *inputs) if kernel else scan_in_blocks(*inputs)
     return y.to(x.dtype)
-
-
-def at_least_float32(tensor: Tensor) -> Tensor:
-    """The tensor in the precision of the states: float32, or float64 if it has that already."""
-    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
 
 
 @cache

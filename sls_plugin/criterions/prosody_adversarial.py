@@ -119,6 +119,8 @@ class ProsodyAdversarial(DetectionCriterion):
         """Sum of both losses, number of trials, and what to log."""
         if not model.returns_features:
             raise SettingError("--criterion prosody_adversarial needs the features of the detector: use --arch prosody_encoder")
+        if model.training and self.teacher is None:
+            raise SettingError("--without-teacher is for validation: training needs --teacher-path")
         source, label = sample["net_input"]["source"], sample["label"]
         output, features = model(source, with_features=True)  # B x 2, B x 256
         loss = F.cross_entropy(output, label, reduction="sum")

@@ -19,8 +19,9 @@ def build_backbone(cfg: BackboneConfig) -> Backbone:
 
     With `w2v_args`, as in a detector's checkpoint, it is built from these alone, with random weights.
     """
-    if cfg.backbone not in BACKBONES:
-        raise SettingError(f"--backbone {cfg.backbone}: no such backbone: choose from {', '.join(sorted(BACKBONES))}")
-    backbone = BACKBONES[cfg.backbone](cfg)
+    name = cfg.get("backbone", "xlsr")  # checkpoints of version 0.3 do not have this setting
+    if name not in BACKBONES:
+        raise SettingError(f"--backbone {name}: no such backbone: choose from {', '.join(sorted(BACKBONES))}")
+    backbone = BACKBONES[name](cfg)
     backbone.freeze()
     return backbone.train()

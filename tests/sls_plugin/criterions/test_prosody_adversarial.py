@@ -190,6 +190,8 @@ def test_without_a_teacher_it_validates(encoder: nn.Module) -> None:
     assert loss == log["loss"]
     assert not {"content_loss", "lambda"} & log.keys()
     assert not list(loss_function.parameters())
+    with pytest.raises(SettingError, match="--without-teacher is for validation: training needs --teacher-path"):
+        loss_function(encoder.train(), sample())
 
 
 def test_a_fresh_discriminator_meets_a_detector_that_comes_without(teacher: ContentTeacher, encoder: nn.Module) -> None:

@@ -44,10 +44,7 @@ class ProsodyAdversarialConfig(FairseqDataclass):
     adversarial_warmup_updates: int = field(default=0, metadata={"help": "number of updates over which lambda grows from 0"})
     discriminator_lr_scale: float = field(
         default=1.0,
-        metadata={
-            "help": "learning rate of the discriminator, as a multiple of --lr (needs --optimizer l2_adam); a slow one is fooled "
-            "while the features keep the content"
-        },
+        metadata={"help": "learning rate of the discriminator, as a multiple of --lr (needs --optimizer l2_adam)"},
     )
 
 
@@ -75,7 +72,8 @@ class ContentTeacher:
 class ProsodyAdversarial(DetectionCriterion):
     """Cross-entropy of the classes, plus the error of a discriminator that predicts the teacher's vector from the features.
 
-    The discriminator's gradient reaches the encoder reversed and times lambda. A criterion without a teacher is for
+    The discriminator's gradient reaches the encoder reversed and times lambda. The discriminator should learn quickly: the
+    encoder can mislead a slow one and keep the content in its features. A criterion without a teacher is for
     validation only. Checkpoints hold the discriminator beside the model, and not the teacher.
     """
 

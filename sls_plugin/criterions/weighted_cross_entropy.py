@@ -86,6 +86,10 @@ class WeightedCrossEntropy(DetectionCriterion):
 
 
 def balanced_weights(n_spoof: int, n_bonafide: int) -> str:
-    """The setting that gives both classes the same total weight: N / (2 n_c)."""
+    """The setting that gives both classes the same total weight: N / (2 n_c).
+
+    >>> balanced_weights(n_spoof=30, n_bonafide=10)
+    '0.6666666666666666,2.0'
+    """
     total = n_spoof + n_bonafide
     return ",".join(repr(total / (2 * count)) for count in (n_spoof, n_bonafide))

@@ -30,7 +30,7 @@ class RawGATSTConfig(FilterBankConfig):
 
 @register_model("rawgat_st", dataclass=RawGATSTConfig)
 class RawGATST(FairseqDetector):
-    """Fixed band-pass filters > an encoder and a graph for bands, the same for frames > their product, a third graph.
+    """Fixed band-pass filters > encoder and graph of bands, encoder and graph of frames > graph of their product > logits.
 
     Tensor names are those of the published model, where T marks the branch that pools over time (the bands).
     Output: logits, B x 2 (spoof, bona fide).

@@ -30,8 +30,8 @@ class SLSConfig(BackboneDetectorConfig):
     layer_fusion: LayerFusion = field(
         default="gate",
         metadata={
-            "help": "how layers are combined: layer outputs with a gate each, hidden states with a learned softmax, the plain "
-            "sum of layer outputs, or the last hidden state only"
+            "help": "what is fused: gated layer outputs, softmax-weighted hidden states, the sum of layer outputs, or the last "
+            "hidden state"
         },
     )
     pooling: SLSPooling = field(

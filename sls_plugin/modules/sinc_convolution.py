@@ -37,7 +37,7 @@ def mel_filters(n_filters: int, n_taps: int) -> Tensor:
 
 
 class SincConvolution(nn.Module):
-    """Waveforms, B x samples > the magnitudes of their bands, B x filters x (samples - taps + 1), float32.
+    """Waveforms, B x samples > magnitudes in frequency bands, B x filters x (samples - taps + 1), float32.
 
     With `frequency_masking` up to 19 neighbouring filters are silenced in training, the same ones for a whole batch.
     """

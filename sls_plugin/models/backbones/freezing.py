@@ -11,9 +11,9 @@ from .config import BackboneConfig
 
 
 class Freezable(nn.Module):
-    """A network that training may leave as pre-trained: all of it, what comes before a layer, or all for the first updates.
+    """A pre-trained network that can be frozen: all of it, all parts below a layer, or all of it for the first updates.
 
-    Frozen parts stay in evaluation mode: no dropout acts in them.
+    Frozen parts stay in evaluation mode, without dropout.
     """
 
     layers: Sequence[nn.Module]  # from the lowest on
@@ -26,7 +26,7 @@ class Freezable(nn.Module):
         self.frozen: list[nn.Module] = []
 
     def freeze(self) -> None:
-        """Apply the settings to a network that is complete."""
+        """Freeze what the settings say; called once the network is built."""
         cfg, n_layers = self.cfg, len(self.layers)
         if not 0 <= cfg.freeze_below_layer <= n_layers:
             raise SettingError(f"--freeze-below-layer {cfg.freeze_below_layer}: the backbone has {n_layers} layers")

@@ -20,7 +20,7 @@ from protocols.audio_format import SAMPLE_RATE
 from protocols.files import replacing
 from sls_plugin.inference.load import load_detector
 from sls_plugin.inference.onnx_detector import INPUT, OUTPUTS, SUFFIX, ExportedDetector
-from sls_plugin.modules.detector import Detector
+from sls_plugin.modules.countermeasure import Countermeasure
 
 OPSET = 18  # of ONNX: the oldest that PyTorch's exporter writes, for the most runtimes
 LARGEST_ONNX = 2**31 - 1  # bytes, of the one file
@@ -47,7 +47,7 @@ class Description:
 class WithScores(nn.Module):
     """What an exported file computes: waveforms (B x samples) to logits (B x 2), scores (B) and log-likelihood ratios (B)."""
 
-    def __init__(self, detector: Detector) -> None:
+    def __init__(self, detector: Countermeasure) -> None:
         super().__init__()
         self.detector = detector
 

@@ -17,7 +17,7 @@ import sls_plugin.tasks  # noqa: F401  (registers the models)
 from fairseq_ckpt.wav2vec.random_backbone import TINY
 from fairseq_ckpt.wav2vec.spec import XLSR_300M
 from sls_plugin.metrics.det import equal_error_rate
-from sls_plugin.models.xlsr import XLSR, XLSRConfig
+from sls_plugin.models.backbones import Backbone, BackboneConfig, build_backbone
 
 
 def configuration(arch: str, *arguments: str) -> DictConfig:
@@ -53,14 +53,14 @@ def write_detector(path: Path, arch: str, max_samples: int, *arguments: str, pad
     return model
 
 
-def backbone(config: dict[str, Any] = TINY, **settings: Any) -> XLSR:
+def backbone(config: dict[str, Any] = TINY, **settings: Any) -> Backbone:
     """A random backbone of a wav2vec 2.0 configuration, the same at every call."""
     torch.manual_seed(3)
-    cfg = OmegaConf.structured(XLSRConfig)
+    cfg = OmegaConf.structured(BackboneConfig)
     cfg.w2v_args = config
     for name, value in settings.items():
         cfg[name] = value
-    return XLSR(cfg)
+    return build_backbone(cfg)
 
 
 def assert_published_names(model: nn.Module, shared: Path, name: str) -> None:

@@ -5,26 +5,31 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from fairseq.criterions import FairseqCriterion, register_criterion
+from fairseq.criterions import register_criterion
 from fairseq.dataclass import FairseqDataclass
 from fairseq.logging import metrics
+from omegaconf import DictConfig
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from protocols import SettingError
 
+from .detection_criterion import DetectionCriterion
+
 
 @dataclass
 class WeightedCrossEntropyConfig(FairseqDataclass):
+    """The weights of the two classes."""
+
     class_weights: str = field(
         default="0.1,0.9",
-        metadata={"help": "weights of spoof and bona fide, or 'balanced': N / (2 n_c) of each class c in the training manifest"},
+        metadata={"help": "weights of spoof and bona fide, or 'balanced': N / (2 n_c) for each class c of the training manifest"},
     )
 
 
 @register_criterion("weighted_cross_entropy", dataclass=WeightedCrossEntropyConfig)
-class WeightedCrossEntropy(FairseqCriterion):
-    """Weighted cross-entropy; its mean divides by the sum of the weights, over all batches and workers of an update.
+class WeightedCrossEntropy(DetectionCriterion):
+    """Weighted cross-entropy: the sum of the losses, divided by the sum of the weights over all workers of an update.
 
     The originals apply it to log-probabilities: log-softmax twice is log-softmax once.
     """
@@ -37,30 +42,34 @@ class WeightedCrossEntropy(FairseqCriterion):
             weights = []
         if len(weights) != 2 or not all(map(math.isfinite, weights)) or min(weights) < 0 or max(weights) == 0:
             raise SettingError(f"--class-weights {class_weights}: give two numbers, SPOOF,BONAFIDE, or 'balanced'")
+        self.class_weights_setting = class_weights
         self.class_weights = weights
 
+    @classmethod
+    def build_criterion(cls, cfg: DictConfig, task: Any) -> "WeightedCrossEntropy":
+        class_weights = cfg.class_weights
+        if class_weights == "balanced":
+            class_weights = balanced_weights(*task.count_training_classes())
+        return cls(task, class_weights)
+
+    def cfg_for_checkpoint(self) -> dict[str, Any]:
+        """The numbers that 'balanced' stands for: validation needs no training manifest."""
+        return {"class_weights": self.class_weights_setting}
+
     def forward(self, model: nn.Module, sample: dict[str, Any], reduce: bool = True) -> tuple[Tensor, Tensor, dict]:
-        """Sum of weighted losses, sum of weights, and what to log; `scores` (B) beside it when the model is not training."""
-        source, layer_weights = sample["net_input"]["source"], ()
-        if not model.training and getattr(model, "weighs_layers", False):
-            output, layer_weights = model(source, with_layer_weights=True)  # B x 2, L x B
+        """Sum of the weighted losses, sum of the weights, and what to log."""
+        source, label = sample["net_input"]["source"], sample["label"]
+        if model.training:
+            output, layer_weights = model(source), None  # B x 2
         else:
-            output = model(source)  # B x 2
-        label = sample["label"]
+            output, layer_weights = model.forward_with_layer_weights(source)  # B x 2, L x B
         weights = output.new_tensor(self.class_weights)
         loss = F.cross_entropy(output, label, weights, reduction="sum")
         sample_size = weights[label].sum()
-        logging_output = {
-            "loss": loss.detach(),
-            "sample_size": sample_size,
-            "ntokens": len(label),
-            "nsentences": len(label),
-            "correct": (output.argmax(dim=1) == label).sum(),
-        }
-        if not model.training:
-            logging_output["scores"] = model.scores(output)
-        logging_output |= {f"layer_{number:02}": of_layer.sum() for number, of_layer in enumerate(layer_weights)}
-        return loss, sample_size, logging_output
+        log = self.logging_output(model, output, label, loss) | {"sample_size": sample_size}
+        if layer_weights is not None:
+            log |= {f"layer_{number:02}": weights_of_clips.sum() for number, weights_of_clips in enumerate(layer_weights)}
+        return loss, sample_size, log
 
     @staticmethod
     def reduce_metrics(logging_outputs: Sequence[dict[str, Any]]) -> None:
@@ -75,14 +84,12 @@ class WeightedCrossEntropy(FairseqCriterion):
                 if name.startswith("layer_"):  # the mean weight of a layer, in validation
                     metrics.log_scalar(name, total(name) / n_trials, n_trials, round=6)
 
-    @staticmethod
-    def logging_outputs_can_be_summed() -> bool:
-        return True
-
 
 def balanced_weights(n_spoof: int, n_bonafide: int) -> str:
-    """The setting that gives both classes the same total weight: N / (2 n_c)."""
+    """The setting that gives both classes the same total weight: N / (2 n_c).
+
+    >>> balanced_weights(n_spoof=30, n_bonafide=10)
+    '0.6666666666666666,2.0'
+    """
     total = n_spoof + n_bonafide
     return ",".join(repr(total / (2 * count)) for count in (n_spoof, n_bonafide))
-
-

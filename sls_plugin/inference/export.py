@@ -3,7 +3,7 @@
 import json
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -20,11 +20,13 @@ from protocols.audio_format import SAMPLE_RATE
 from protocols.files import replacing
 from sls_plugin.inference.load import load_detector
 from sls_plugin.inference.onnx_detector import INPUT, OUTPUTS, SUFFIX, ExportedDetector
+from sls_plugin.modules.countermeasure import Countermeasure
 
 OPSET = 18  # of ONNX: the oldest that PyTorch's exporter writes, for the most runtimes
 LARGEST_ONNX = 2**31 - 1  # bytes, of the one file
 BATCH_SIZES = (1, 2, 5)  # that are compared
 TOLERANCE = 1e-4
+Outputs = Callable[[Tensor], tuple[Tensor, ...]]  # waveforms to logits, scores and log-likelihood ratios
 
 
 @dataclass(frozen=True)
@@ -43,9 +45,9 @@ class Description:
 
 
 class WithScores(nn.Module):
-    """A detector with all that `sls score` may write: waveforms (B x samples) to logits (B x 2), scores (B) and ratios (B)."""
+    """What an exported file computes: waveforms (B x samples) to logits (B x 2), scores (B) and log-likelihood ratios (B)."""
 
-    def __init__(self, detector: nn.Module) -> None:
+    def __init__(self, detector: Countermeasure) -> None:
         super().__init__()
         self.detector = detector
 
@@ -60,7 +62,7 @@ def export_detector(checkpoint: str | Path, path: Path) -> float:
 
     The file takes any number of clips of the checkpoint's length. It is put in place once its outputs are within 1e-4.
     """
-    write, read = (_write_onnx, ExportedDetector) if path.suffix == SUFFIX else (_write_program, _read_program)
+    write, read = (_write_onnx, _read_onnx) if path.suffix == SUFFIX else (_write_program, _read_program)
     if write is _write_onnx:
         _require_packages(path)
     loaded = load_detector(checkpoint)
@@ -99,12 +101,16 @@ def _write_onnx(program: torch.export.ExportedProgram, path: Path, metadata: dic
     exported.save(path, external_data=False)
 
 
+def _read_onnx(path: Path) -> Outputs:
+    return ExportedDetector(path).outputs
+
+
 def _write_program(program: torch.export.ExportedProgram, path: Path, metadata: dict[str, str]) -> None:
     with open(path, "wb") as file:
         torch.export.save(program, file, extra_files={"description.json": json.dumps(metadata, indent=2)})
 
 
-def _read_program(path: Path) -> nn.Module:
+def _read_program(path: Path) -> Outputs:
     with open(path, "rb") as file:
         return torch.export.load(file).module()
 
@@ -132,6 +138,6 @@ def _clips(n_clips: int, n_samples: int) -> Tensor:
     return 0.1 * torch.randn(n_clips, n_samples, generator=torch.Generator().manual_seed(n_clips))
 
 
-def _difference(detector: nn.Module, exported: nn.Module, clips: Tensor) -> float:
+def _difference(detector: Outputs, exported: Outputs, clips: Tensor) -> float:
     """The largest of all outputs of two detectors."""
     return max((ours - theirs).abs().max().item() for ours, theirs in zip(detector(clips), exported(clips), strict=True))

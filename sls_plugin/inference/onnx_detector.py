@@ -1,12 +1,14 @@
 """Detectors that `sls export` wrote as ONNX, run by onnxruntime: without fairseq and without the checkpoint."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from protocols import DataError, SettingError
 from sls_plugin.data.clip_dataset import Segment
+from sls_plugin.modules.countermeasure import Countermeasure
 
 SUFFIX = ".onnx"
 INPUT = "waveforms"  # B x samples
@@ -14,10 +16,10 @@ OUTPUTS = ("logits", "scores", "log_likelihood_ratios")  # B x 2 (spoof, bona fi
 CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 
 
-class ExportedDetector(nn.Module):
-    """A detector in an ONNX file: waveforms (B x samples, float32, 16 kHz) to its outputs, which are on the CPU.
+class ExportedDetector(Countermeasure):
+    """A detector in an ONNX file; its outputs are on the CPU.
 
-    Raises DataError when the file is damaged or not one that `sls export` wrote.
+    Raises DataError when the file is damaged or was not written by `sls export`.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -40,32 +42,35 @@ class ExportedDetector(nn.Module):
         tensors = [tensor.name for tensor in (*self.session.get_inputs(), *self.session.get_outputs())]
         if tensors != [INPUT, *OUTPUTS] or not {"n_samples", "padding"} <= self.about.keys():
             raise DataError(f"{path}: not written by `sls export`: export the checkpoint of a detector")
+        self.min_samples = int(self.about["n_samples"])
 
-    def to(self, device: str, dtype: torch.dtype) -> "ExportedDetector":
-        """The same detector on a device; the file has chosen the precision."""
-        if dtype != torch.float32:
-            raise DataError("an exported detector computes in float32: leave out --dtype, or score the checkpoint itself")
-        kind, _, number = device.partition(":")
-        if kind == "cuda":
+    def to(self, *args: Any, **kwargs: Any) -> "ExportedDetector":
+        """As nn.Module.to. The file fixes the precision: any other than float32 raises SettingError."""
+        device, dtype, *_ = torch._C._nn._parse_to(*args, **kwargs)  # as nn.Module.to reads its arguments
+        if dtype not in (None, torch.float32):
+            raise SettingError("an exported detector computes in float32: leave out --dtype, or score the checkpoint itself")
+        if device is not None and device.type == "cuda":
             if not self.has_cuda:
                 raise SettingError(f"--device {device}: onnxruntime has no CUDA: use --device cpu, or install onnxruntime-gpu")
-            self.session.set_providers([(CUDA, {"device_id": int(number or 0)}), CPU])
+            self.session.set_providers([(CUDA, {"device_id": device.index or 0}), CPU])
         return self
 
-    def forward(self, source: Tensor) -> tuple[Tensor, ...]:
-        """All outputs of the file: logits (B x 2: spoof, bona fide), scores (B), log-likelihood ratios (B)."""
-        n_samples, taken = source.shape[1], int(self.about["n_samples"])
-        if n_samples != taken:
-            raise DataError(f"clips of {n_samples:,} samples: this exported detector takes {taken:,}")
+    def forward(self, source: Tensor) -> Tensor:
+        """Logits (B x 2: spoof, bona fide) and, in a third column, the scores that the file computes; B x 3."""
+        logits, scores, _ = self.outputs(source)
+        return torch.cat([logits, scores.unsqueeze(1)], dim=1)
+
+    def scores(self, output: Tensor) -> Tensor:
+        return output[:, 2]
+
+    def outputs(self, source: Tensor) -> tuple[Tensor, ...]:
+        """The outputs of the file for waveforms, B x samples: logits (B x 2), scores (B), log-likelihood ratios (B)."""
+        self.require_samples(source.shape[1])
         return tuple(map(torch.from_numpy, self.session.run(OUTPUTS, {INPUT: source.cpu().numpy()})))
 
-    def scores(self, output: tuple[Tensor, ...]) -> Tensor:
-        """What the authors write as a trial's score; B."""
-        return output[1]
-
-    def log_likelihood_ratios(self, output: tuple[Tensor, ...]) -> Tensor:
-        """Logit of bona fide minus logit of spoof, uncalibrated; B."""
-        return output[2]
+    def require_samples(self, n_samples: int) -> None:
+        if n_samples != self.min_samples:
+            raise DataError(f"clips of {n_samples:,} samples: this exported detector takes {self.min_samples:,}")
 
 
 def load_exported(path: str | Path) -> tuple[ExportedDetector, Segment]:

@@ -4,39 +4,37 @@
 
 from dataclasses import dataclass, field
 
-from fairseq.dataclass import FairseqDataclass
 from fairseq.models import register_model, register_model_architecture
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fairseq_ckpt.detectors.aasist import AASIST_L
 from protocols import SettingError
 from sls_plugin.modules.residual_block import residual_encoder
-from sls_plugin.modules.sinc_convolution import SincConvolution
+from sls_plugin.modules.sinc_convolution import N_FILTERS, N_TAPS, FilterBankConfig, SincConvolution
 from sls_plugin.modules.spectro_temporal_graphs import SpectroTemporalGraphs
 
-N_FILTERS, N_TAPS = 70, 129
-POOL = 3  # filters, and at every stage steps in time, that become one
+POOL = 3  # max-pooling, over filters once and over time at every stage
 
 
 @dataclass
-class AASISTConfig(FairseqDataclass):
-    encoder_channels: int = field(default=64, metadata={"help": "channels of the encoder's last four blocks, features of a node"})
-    spectral_pool_ratio: float = field(default=0.5, metadata={"help": "share of the bands that stay as nodes"})
-    temporal_pool_ratio: float = field(default=0.7, metadata={"help": "share of the frames that stay as nodes"})
-    joint_pool_ratio: float = field(default=0.5, metadata={"help": "share of these that stay between the two attentions"})
-    frequency_masking: bool = field(
-        default=False, metadata={"help": "silence up to 19 neighbouring filters of the front-end in training"}
-    )
+class AASISTConfig(FilterBankConfig):
+    """The size of the network, and the share of nodes that each graph pooling keeps; AASIST by default."""
+
+    encoder_channels: int = field(default=64, metadata={"help": "number of channels of the last four encoder blocks"})
+    spectral_pool_ratio: float = field(default=0.5, metadata={"help": "share of the nodes that the graph of bands keeps"})
+    temporal_pool_ratio: float = field(default=0.7, metadata={"help": "share of the nodes that the graph of frames keeps"})
+    joint_pool_ratio: float = field(default=0.5, metadata={"help": "share of the nodes that the joint graphs keep"})
 
 
 @register_model("aasist", dataclass=AASISTConfig)
 class AASIST(SpectroTemporalGraphs):
-    """Fixed band-pass filters > residual encoder > a graph of bands and one of frames > attention in and between them.
+    """Fixed band-pass filters > residual encoder > a graph of bands and one of frames > attention within and between them.
 
     Tensor names are those of the published checkpoints. Output: logits, B x 2 (spoof, bona fide).
     """
 
-    fewest_samples = N_TAPS - 1 + POOL**7  # one frame
+    min_samples = N_TAPS - 1 + POOL**7  # one frame
 
     def __init__(self, cfg: AASISTConfig) -> None:
         _require_sizes(cfg)
@@ -58,16 +56,14 @@ class AASIST(SpectroTemporalGraphs):
 
 def _require_sizes(cfg: AASISTConfig) -> None:
     if cfg.encoder_channels < 1:
-        raise SettingError(f"--encoder-channels {cfg.encoder_channels}: give a number from 1 on")
+        raise SettingError(f"--encoder-channels {cfg.encoder_channels}: must be >= 1")
     for name in ("spectral_pool_ratio", "temporal_pool_ratio", "joint_pool_ratio"):
         if not 0 < cfg[name] <= 1:
-            raise SettingError(f"--{name.replace('_', '-')} {cfg[name]}: give a share above 0, up to 1")
+            raise SettingError(f"--{name.replace('_', '-')} {cfg[name]}: must be > 0 and <= 1")
 
 
 @register_model_architecture("aasist", "aasist_l")
 def aasist_l(cfg: AASISTConfig) -> None:
     """The published light system, 85,306 parameters."""
-    cfg.encoder_channels = getattr(cfg, "encoder_channels", 24)
-    cfg.spectral_pool_ratio = getattr(cfg, "spectral_pool_ratio", 0.4)
-    cfg.temporal_pool_ratio = getattr(cfg, "temporal_pool_ratio", 0.5)
-    cfg.joint_pool_ratio = getattr(cfg, "joint_pool_ratio", 0.7)
+    for name, value in AASIST_L.items():
+        setattr(cfg, name, getattr(cfg, name, value))

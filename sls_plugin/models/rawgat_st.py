@@ -2,44 +2,41 @@
 Deepfake Detection" (Tak, Jung, Patino, Kamble, Todisco, Evans, ASVspoof workshop 2021).
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from fairseq.dataclass import FairseqDataclass
 from fairseq.models import register_model
 from omegaconf import II
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from protocols import DataError
-from sls_plugin.modules.detector import Detector
+from sls_plugin.modules.fairseq_detector import FairseqDetector
 from sls_plugin.modules.graph_attention import GraphAttention, GraphPool
 from sls_plugin.modules.residual_block import residual_encoder
-from sls_plugin.modules.sinc_convolution import SincConvolution
+from sls_plugin.modules.sinc_convolution import N_FILTERS, N_TAPS, FilterBankConfig, SincConvolution
 
-N_FILTERS, N_TAPS = 70, 129
-POOL = 3  # filters, and at every stage steps in time, that become one
+POOL = 3  # max-pooling, over filters once and over time at every stage
 SAMPLES_PER_FRAME = POOL**7
 N_CHANNELS = 64
 N_NODES = 12  # of the joint graph
 
 
 @dataclass
-class RawGATSTConfig(FairseqDataclass):
+class RawGATSTConfig(FilterBankConfig):
+    """The length of the clips: the network is built for it."""
+
     max_samples: int = II("task.max_samples")
-    frequency_masking: bool = field(
-        default=False, metadata={"help": "silence up to 19 neighbouring filters of the front-end in training"}
-    )
 
 
 @register_model("rawgat_st", dataclass=RawGATSTConfig)
-class RawGATST(Detector):
-    """Fixed band-pass filters > an encoder and a graph for bands, the same for frames > their product, a third graph.
+class RawGATST(FairseqDetector):
+    """Fixed band-pass filters > encoder and graph of bands, encoder and graph of frames > graph of their product > logits.
 
-    Tensor names are those of the published model, whose T stands for what remains when time is pooled (the bands).
+    Tensor names are those of the published model, where T marks the branch that pools over time (the bands).
     Output: logits, B x 2 (spoof, bona fide).
     """
 
-    fewest_samples = N_TAPS - 1 + 2 * SAMPLES_PER_FRAME  # two frames: a pooled graph keeps at least two nodes
+    min_samples = N_TAPS - 1 + 2 * SAMPLES_PER_FRAME  # two frames: a pooled graph keeps at least two nodes
 
     def __init__(self, cfg: RawGATSTConfig) -> None:
         super().__init__()
@@ -51,8 +48,8 @@ class RawGATST(Detector):
         self.encoder_S = residual_encoder(N_CHANNELS, nn.MaxPool2d((1, POOL)))
         self.GAT_layer_T, self.GAT_layer_S = GraphAttention(N_CHANNELS, 32), GraphAttention(N_CHANNELS, 32)
         self.GAT_layer_ST = GraphAttention(32, 16)
-        self.pool_T, self.pool_S = GraphPool(0.64, 32, fewest=2), GraphPool(0.81, 32, fewest=2)
-        self.pool_ST = GraphPool(0.64, 16, fewest=2)
+        self.pool_T, self.pool_S = GraphPool(0.64, 32, min_nodes=2), GraphPool(0.81, 32, min_nodes=2)
+        self.pool_ST = GraphPool(0.64, 16, min_nodes=2)
         self.proj_T = nn.Linear(self.pool_T.n_kept(N_FILTERS // POOL), N_NODES)
         self.proj_S = nn.Linear(self.pool_S.n_kept(self.n_frames), N_NODES)
         self.proj_ST = nn.Linear(16, 1)

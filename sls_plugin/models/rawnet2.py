@@ -11,7 +11,7 @@ from fairseq.models import register_model
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sls_plugin.modules.detector import Detector
+from sls_plugin.modules.fairseq_detector import FairseqDetector
 from sls_plugin.modules.residual_block import ResidualBlock1d
 from sls_plugin.modules.sinc_convolution import SincConvolution
 
@@ -23,17 +23,17 @@ POOL = 3  # steps in time that become one, in front of the blocks and after each
 
 @dataclass
 class RawNet2Config(FairseqDataclass):
-    """Nothing to set: the published sizes, for clips of any length."""
+    """No settings: the published sizes, for clips of any length."""
 
 
 @register_model("rawnet2", dataclass=RawNet2Config)
-class RawNet2(Detector):
-    """Fixed band-pass filters > residual blocks, each with a gate per channel > GRU > log-softmax of its last step.
+class RawNet2(FairseqDetector):
+    """Fixed band-pass filters > residual blocks, each with a gate per channel > GRU > log-softmax of the last step.
 
     Tensor names are those of the published model. Output: log-probabilities, B x 2 (spoof, bona fide).
     """
 
-    fewest_samples = N_TAPS - 1 + POOL**7  # one step of the GRU
+    min_samples = N_TAPS - 1 + POOL**7  # one step of the GRU
 
     def __init__(self, cfg: RawNet2Config) -> None:
         super().__init__()

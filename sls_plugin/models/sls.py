@@ -11,76 +11,77 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from protocols import DataError, SettingError
-from sls_plugin.modules.detector import Detector
-from sls_plugin.modules.selective_scan import at_least_float32
+from sls_plugin.modules.precision import at_least_float32
 from sls_plugin.modules.time_pooling import TimePooling
 
-from .xlsr import XLSR, XLSRConfig, scale_head_learning_rate
+from .backbones import BackboneDetector, BackboneDetectorConfig, build_backbone
 
 POOL = 3  # side of the max-pooling window over frames and features
 
 LayerFusion = ChoiceEnum(["gate", "softmax", "sum", "last"])
-Pooling = ChoiceEnum(["3x3", "max", "mean", "attention"])
+SLSPooling = ChoiceEnum(["3x3", "max", "mean", "attention"])
 
 
 @dataclass
-class SLSConfig(XLSRConfig):
+class SLSConfig(BackboneDetectorConfig):
+    """The published system by default; other ways to fuse and pool the layers for comparison."""
+
     max_samples: int = II("task.max_samples")
     layer_fusion: LayerFusion = field(
         default="gate",
         metadata={
-            "help": "sum of the layers' outputs, weighted by a gate each; of all hidden states, weighted by a learnt softmax; "
-            "unweighted sum of the layers' outputs; the last hidden state alone"
+            "help": "what is fused: gated layer outputs, softmax-weighted hidden states, the sum of layer outputs, or the last "
+            "hidden state"
         },
     )
-    pooling: Pooling = field(
+    pooling: SLSPooling = field(
         default="3x3",
-        metadata={
-            "help": "the maxima of 3 x 3 frames and features, or one vector per clip: the maximum or the mean over time, or a "
-            "mean with learnt weights"
-        },
+        metadata={"help": "max-pooling over 3 x 3 frames and features, or pooling over time: maximum, mean or attention"},
     )
     sync_batch_norm: bool = field(
-        default=False, metadata={"help": "share BatchNorm's statistics between GPUs; the originals keep them apart"}
+        default=False, metadata={"help": "share BatchNorm statistics between GPUs (the originals do not)"}
     )
 
 
 @register_model("sls", dataclass=SLSConfig)
-class SLS(Detector):
+class SLS(BackboneDetector):
     """Sensitive layer selection: layer outputs, gated and summed > BatchNorm > max-pool > two linear layers > log-softmax.
 
-    Tensor names are those of the published checkpoints. For comparison, layers can be fused and pooled in other ways: time
-    pooling takes clips of any length. Output: log-probabilities, B x 2 (spoof, bona fide).
+    Tensor names are those of the published checkpoints. With pooling over time it takes clips of any length.
+    Output: log-probabilities, B x 2 (spoof, bona fide).
     """
 
     def __init__(self, cfg: SLSConfig) -> None:
         super().__init__()
         self.cfg = cfg
-        self.ssl_model = XLSR(cfg)
-        self.fewest_samples = self.ssl_model.n_samples(1)
+        self.ssl_model = build_backbone(cfg)
+        self.min_samples = self.ssl_model.min_samples(1)
         n_features = self.ssl_model.n_features
         self.layer_fusion = str(cfg.layer_fusion)
         if str(cfg.pooling) == "3x3":
-            pooled_frames = self.ssl_model.n_frames(cfg.max_samples) // POOL
-            if pooled_frames < 1:
-                fewest = self.ssl_model.n_samples(POOL)
-                raise SettingError(f"--max-samples {cfg.max_samples}: SLS needs at least {POOL} frames, {fewest:,} samples")
-            self.pooled_frames = pooled_frames
-            self.time_pooling, n_pooled = None, pooled_frames * (n_features // POOL)
+            self.pooled_frames = self._pooled_frames(cfg.max_samples)
+            self.time_pooling, n_pooled = None, self.pooled_frames * (n_features // POOL)
         else:
             self.time_pooling, n_pooled = TimePooling(str(cfg.pooling), n_features), n_features
         if self.layer_fusion in ("gate", "sum"):
-            self.ssl_model.freeze_final_norm()  # the taps come before it
+            self.ssl_model.freeze_final_norm()  # layer outputs come before it
         self.first_bn = nn.BatchNorm2d(1)
         if self.layer_fusion == "gate":
             self.fc0 = nn.Linear(n_features, 1)
         elif self.layer_fusion == "softmax":
-            if self.ssl_model.model.encoder.layerdrop > 0:
+            if self.ssl_model.layerdrop > 0:
                 raise SettingError("--layer-fusion softmax weighs every layer: set --encoder-layerdrop 0")
-            self.hidden_state_weights = nn.Parameter(torch.zeros(len(self.ssl_model.layers) + 1))
+            self.hidden_state_weights = nn.Parameter(torch.zeros(self.ssl_model.n_layers + 1))
         self.fc1 = nn.Linear(n_pooled, n_features)
         self.fc3 = nn.Linear(n_features, 2)
-        scale_head_learning_rate(self, cfg.head_lr_scale)
+        self.scale_head_learning_rate()
+
+    def _pooled_frames(self, max_samples: int) -> int:
+        pooled_frames = self.ssl_model.n_frames(max_samples) // POOL
+        if pooled_frames < 1:
+            fewest = self.ssl_model.min_samples(POOL)
+            raise SettingError(f"--max-samples {max_samples}: SLS needs at least {POOL} frames, {fewest:,} samples")
+        return pooled_frames
 
     @classmethod
     def build_model(cls, cfg: SLSConfig, task: object = None) -> "SLS":
@@ -92,56 +93,37 @@ class SLS(Detector):
             raise SettingError("--sync-batch-norm works on CUDA only: leave it out on the CPU")
         return nn.SyncBatchNorm.convert_sync_batchnorm(model)
 
-    def forward(self, source: Tensor, with_layer_weights: bool = False) -> Tensor | tuple[Tensor, Tensor]:
-        """Log-probabilities (B x 2: spoof, bona fide) of waveforms (B x samples, float, 16 kHz); on request with the weights of
-        the layers, L x B.
-        """
-        self.require_samples(source.shape[1])
-        fused, layer_weights = self._fused(self.states(source))
-        output = self._classified(fused)
-        return (output, layer_weights) if with_layer_weights else output
+    def forward(self, source: Tensor) -> Tensor:
+        """Log-probabilities (B x 2: spoof, bona fide) of waveforms (B x samples, float, 16 kHz)."""
+        output, _ = self.forward_with_layer_weights(source)
+        return output
 
-    @property
-    def weighs_layers(self) -> bool:
-        """Whether training chooses the weights of the layers."""
-        return self.layer_fusion in ("gate", "softmax")
+    def forward_with_layer_weights(self, source: Tensor) -> tuple[Tensor, Tensor | None]:
+        self.require_samples(source.shape[1])
+        output, layer_weights = self.head(self.states(source))
+        return output, layer_weights if self.layer_fusion in ("gate", "softmax") else None
 
     def states(self, source: Tensor) -> Iterator[Tensor]:
-        """What the head fuses, each T x B x C, as it is computed: the layers' outputs, all hidden states, or the last one."""
+        """Yields what the head fuses, each T x B x C: the layer outputs, all hidden states, or only the last one."""
         if self.layer_fusion == "softmax":
             return self.ssl_model.hidden_states(source)
         if self.layer_fusion == "last":
             return iter([self.ssl_model.features(source).transpose(0, 1)])
         return self.ssl_model.layer_outputs(source)
 
-    def layer_weights(self, states: Iterable[Tensor]) -> Tensor:
-        """The weight of each of the states (T x B x C) in their sum, L x B (paper section 3.2 for the gates)."""
-        return torch.stack([self._layer_weight(number, state) for number, state in enumerate(states)])
-
-    def _layer_weight(self, number: int, state: Tensor) -> Tensor:
-        if self.layer_fusion == "gate":
-            return torch.sigmoid(self.fc0(state.mean(dim=0))).squeeze(1)
-        if self.layer_fusion == "softmax":
-            return torch.softmax(self.hidden_state_weights, dim=0)[number].expand(state.shape[1])
-        return state.new_ones(state.shape[1])
-
-    def head(self, states: Iterable[Tensor]) -> Tensor:
-        """The classifier on top of what `states` gives (paper section 3.2)."""
-        fused, _ = self._fused(states)
-        return self._classified(fused)
-
-    def _classified(self, fused: Tensor) -> Tensor:
-        """Log-probabilities (B x 2) of the weighted sum, B x T x C."""
+    def head(self, states: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
+        """The classifier on top of `states` (paper section 3.2): log-probabilities, B x 2, and layer weights, L x B."""
+        fused, layer_weights = self.fuse(states)
         x = F.selu(self.first_bn(fused.unsqueeze(1)))  # B x 1 x T x C
         x = F.max_pool2d(x, POOL).flatten(1) if self.time_pooling is None else self.time_pooling(x.squeeze(1))
         x = F.selu(self.fc1(x))  # B x C
         x = F.selu(self.fc3(x))  # B x 2
-        return F.log_softmax(x.float(), dim=1)
+        return F.log_softmax(x.float(), dim=1), layer_weights
 
-    def _fused(self, states: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
-        """The weighted sum of the states, B x T x C, and their weights, L x B.
+    def fuse(self, states: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
+        """The weighted sum of the states, B x T x C, and the weight of each, L x B.
 
-        Each is added as it comes; half precision is summed in single precision.
+        States are added as they come; half precision is summed in single precision.
         """
         fused, weights = None, []
         for number, state in enumerate(states):
@@ -152,12 +134,20 @@ class SLS(Detector):
             raise SettingError("--encoder-layerdrop skipped every layer of a batch: lower it")
         return fused.to(state.dtype).transpose(0, 1), torch.stack(weights)
 
+    def _layer_weight(self, number: int, state: Tensor) -> Tensor:
+        """The weight of a state (T x B x C) in the sum, B; for the gates see paper section 3.2."""
+        if self.layer_fusion == "gate":
+            return torch.sigmoid(self.fc0(state.mean(dim=0))).squeeze(1)
+        if self.layer_fusion == "softmax":
+            return torch.softmax(self.hidden_state_weights, dim=0)[number].expand(state.shape[1])
+        return state.new_ones(state.shape[1])
+
     def require_samples(self, n_samples: int) -> None:
         if self.time_pooling is not None:
             super().require_samples(n_samples)
             return
         first = self.pooled_frames * POOL
-        shortest, longest = self.ssl_model.n_samples(first), self.ssl_model.n_samples(first + POOL) - 1
+        shortest, longest = self.ssl_model.min_samples(first), self.ssl_model.min_samples(first + POOL) - 1
         if not shortest <= n_samples <= longest:
             raise DataError(
                 f"clips of {n_samples:,} samples: this head takes {shortest:,} to {longest:,} "
@@ -167,4 +157,4 @@ class SLS(Detector):
 
 @register_model_architecture("sls", "sls_xlsr_300m")
 def sls_xlsr_300m(cfg: SLSConfig) -> None:
-    """The published system; its size comes from the checkpoint that `--w2v-path` names."""
+    """The published system; the backbone's size comes from the checkpoint that `--w2v-path` names."""

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from sls_plugin.modules.residual_block import residual_encoder
 from sls_plugin.modules.spectro_temporal_graphs import SpectroTemporalGraphs
 
-from .xlsr import XLSR, XLSRConfig, scale_head_learning_rate
+from .backbones import BackboneDetector, BackboneDetectorConfig, build_backbone
 
 N_PROJECTED = 128
 N_CHANNELS = 64
@@ -20,24 +20,22 @@ POOL = 3  # side of the max-pooling window over projected features and frames
 
 
 @dataclass
-class XLSRAASISTConfig(XLSRConfig):
-    """The backbone's settings are all there is: the head is the published one."""
+class XLSRAASISTConfig(BackboneDetectorConfig):
+    """Settings of the backbone only: the head is the published one."""
 
 
 @register_model("xlsr_aasist", dataclass=XLSRAASISTConfig)
-class XLSRAASIST(SpectroTemporalGraphs):
-    """XLS-R > projection, taken as a spectrogram > residual encoder > AASIST's graphs, made by attention pooling.
+class XLSRAASIST(SpectroTemporalGraphs, BackboneDetector):
+    """XLS-R > projection, used as a spectrogram > residual encoder > attention pooling > the graphs of AASIST.
 
     Tensor names are those of the published checkpoints. Output: logits, B x 2 (spoof, bona fide).
     """
 
     def __init__(self, cfg: XLSRAASISTConfig) -> None:
-        super().__init__(
-            N_PROJECTED // POOL, N_CHANNELS, spectral_pool_ratio=0.5, temporal_pool_ratio=0.5, joint_pool_ratio=0.5
-        )
+        super().__init__(N_PROJECTED // POOL, N_CHANNELS, spectral_pool_ratio=0.5, temporal_pool_ratio=0.5, joint_pool_ratio=0.5)
         self.cfg = cfg
-        self.ssl_model = XLSR(cfg)
-        self.fewest_samples = self.ssl_model.n_samples(POOL)
+        self.ssl_model = build_backbone(cfg)
+        self.min_samples = self.ssl_model.min_samples(POOL)
         self.LL = nn.Linear(self.ssl_model.n_features, N_PROJECTED)
         self.first_bn = nn.BatchNorm2d(1)
         self.encoder = residual_encoder(N_CHANNELS, nn.Identity())
@@ -45,7 +43,7 @@ class XLSRAASIST(SpectroTemporalGraphs):
         self.attention = nn.Sequential(
             nn.Conv2d(N_CHANNELS, 128, 1), nn.SELU(), nn.BatchNorm2d(128), nn.Conv2d(128, N_CHANNELS, 1)
         )
-        scale_head_learning_rate(self, cfg.head_lr_scale)
+        self.scale_head_learning_rate()
 
     def forward(self, source: Tensor) -> Tensor:
         """Logits (B x 2: spoof, bona fide) of waveforms (B x samples, float, 16 kHz)."""
@@ -53,7 +51,7 @@ class XLSRAASIST(SpectroTemporalGraphs):
         return self.head(self.ssl_model.features(source))
 
     def head(self, features: Tensor) -> Tensor:
-        """The classifier on top of the backbone's final features, B x T x C; it takes any number of frames from three on."""
+        """The classifier on top of the backbone's final features, B x T x C, with three frames or more."""
         x = self.LL(features).transpose(1, 2).unsqueeze(1)  # B x 1 x 128 x T
         x = F.selu(self.first_bn(F.max_pool2d(x, POOL)))  # B x 1 x bands x frames
         x = F.selu(self.first_bn1(self.encoder(x)))  # B x C x bands x frames
@@ -65,4 +63,4 @@ class XLSRAASIST(SpectroTemporalGraphs):
 
 @register_model_architecture("xlsr_aasist", "xlsr_aasist_300m")
 def xlsr_aasist_300m(cfg: XLSRAASISTConfig) -> None:
-    """The published system; its size comes from the checkpoint that `--w2v-path` names."""
+    """The published system; the backbone's size comes from the checkpoint that `--w2v-path` names."""

@@ -1,7 +1,7 @@
 """Two-stage XLS-R (github.com/hhuydaugg/wav2vec2): the last hidden state, pooled by attention, and a small classifier.
 
-The head is trained first, on a frozen backbone; then the topmost layers with it, at a lower learning rate. With N updates
-an epoch, the published 15 epochs at 5e-4 and 3 at 2e-5 with the top 8 of 24 layers are one run:
+Stage 1 trains the head on a frozen backbone; stage 2 also trains the top layers, at a lower learning rate. With N updates
+per epoch, the published 15 epochs at 5e-4 and 3 epochs at 2e-5 with the top 8 of 24 layers are one run:
 
     --arch xlsr_linear_300m --normalize --max-samples 80000 --padding zero --batch-size 16 --class-weights balanced
     --freeze-backbone-updates 15N --freeze-below-layer 16 --max-update 18N --clip-norm 1.0
@@ -13,24 +13,25 @@ from dataclasses import dataclass, field
 from fairseq.models import register_model, register_model_architecture
 from torch import Tensor, nn
 
-from sls_plugin.modules.detector import Detector
 from sls_plugin.modules.time_pooling import Pooling, TimePooling
 
-from .xlsr import XLSR, XLSRConfig, scale_head_learning_rate
+from .backbones import BackboneDetector, BackboneDetectorConfig, build_backbone
 
 N_HIDDEN = 256
 DROPOUT = 0.1
 
 
 @dataclass
-class XLSRLinearConfig(XLSRConfig):
+class XLSRLinearConfig(BackboneDetectorConfig):
+    """How the head pools frames."""
+
     pooling: Pooling = field(
-        default="attention", metadata={"help": "over time: the maximum, the mean, or a mean with learnt weights"}
+        default="attention", metadata={"help": "pooling over time: maximum, mean, or mean with attention weights"}
     )
 
 
 @register_model("xlsr_linear", dataclass=XLSRLinearConfig)
-class XLSRLinear(Detector):
+class XLSRLinear(BackboneDetector):
     """Last hidden state > pooling over time > linear > ReLU > dropout > linear.
 
     The backbone's final norm stays as pre-trained, in the second stage too. Output: logits, B x 2 (spoof, bona fide).
@@ -39,13 +40,13 @@ class XLSRLinear(Detector):
     def __init__(self, cfg: XLSRLinearConfig) -> None:
         super().__init__()
         self.cfg = cfg
-        self.ssl_model = XLSR(cfg)
+        self.ssl_model = build_backbone(cfg)
         self.ssl_model.freeze_final_norm()
-        self.fewest_samples = self.ssl_model.n_samples(1)
+        self.min_samples = self.ssl_model.min_samples(1)
         n_features = self.ssl_model.n_features
         self.time_pooling = TimePooling(str(cfg.pooling), n_features)
         self.classifier = nn.Sequential(nn.Linear(n_features, N_HIDDEN), nn.ReLU(), nn.Dropout(DROPOUT), nn.Linear(N_HIDDEN, 2))
-        scale_head_learning_rate(self, cfg.head_lr_scale)
+        self.scale_head_learning_rate()
 
     def forward(self, source: Tensor) -> Tensor:
         """Logits (B x 2: spoof, bona fide) of waveforms (B x samples, float, 16 kHz)."""
@@ -57,7 +58,7 @@ class XLSRLinear(Detector):
         return self.classifier(self.time_pooling(features)).float()
 
     def scores(self, output: Tensor) -> Tensor:
-        """What the authors write as a trial's score: p(bona fide), in single precision; B."""
+        """p(bona fide), as the authors write it, in single precision; B."""
         return output.softmax(dim=1)[:, 1]
 
 

@@ -8,44 +8,45 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from protocols import SettingError
-from sls_plugin.modules.detector import Detector
 from sls_plugin.modules.mamba import MambaLayer
-from sls_plugin.modules.selective_scan import at_least_float32
+from sls_plugin.modules.precision import at_least_float32
 
-from .xlsr import XLSR, XLSRConfig, scale_head_learning_rate
+from .backbones import BackboneDetector, BackboneDetectorConfig, build_backbone
 
 DROPOUT = 0.1
 
 
 @dataclass
-class XLSRMambaConfig(XLSRConfig):
-    mamba_features: int = field(default=144, metadata={"help": "features of a frame in the head"})
+class XLSRMambaConfig(BackboneDetectorConfig):
+    """The size of the head; the published one by default."""
+
+    mamba_features: int = field(default=144, metadata={"help": "number of features per frame in the head"})
     mamba_layers: int = field(
-        default=12, metadata={"help": "Mamba layers of both directions together; the last of each has no effect"}
+        default=12, metadata={"help": "number of Mamba layers, both directions together (the last of each has no effect)"}
     )
 
 
 @register_model("xlsr_mamba", dataclass=XLSRMambaConfig)
-class XLSRMamba(Detector):
+class XLSRMamba(BackboneDetector):
     """Last features > linear > BatchNorm > Mamba forwards and backwards in time > attention pooling > two linear layers.
 
-    Tensor names are those of the published checkpoints. Output: logits, B x 2 (spoof, bona fide). Clips may have any
-    length from one frame on: the authors take 66,800 samples for ASVspoof 2019 and 2021, 64,600 for In-the-Wild.
+    Tensor names are those of the published checkpoints. Output: logits, B x 2 (spoof, bona fide). Clips need at least
+    one frame: the authors use 66,800 samples for ASVspoof 2019 and 2021, 64,600 for In-the-Wild.
     """
 
     def __init__(self, cfg: XLSRMambaConfig) -> None:
         super().__init__()
         self.cfg = cfg
         if cfg.mamba_layers < 4 or cfg.mamba_layers % 2:
-            raise SettingError(f"--mamba-layers {cfg.mamba_layers}: give an even number, 4 or more")
+            raise SettingError(f"--mamba-layers {cfg.mamba_layers}: must be even and >= 4")
         if cfg.mamba_features < 1:
-            raise SettingError(f"--mamba-features {cfg.mamba_features}: give a number from 1 on")
-        self.ssl_model = XLSR(cfg)
-        self.fewest_samples = self.ssl_model.n_samples(1)
+            raise SettingError(f"--mamba-features {cfg.mamba_features}: must be >= 1")
+        self.ssl_model = build_backbone(cfg)
+        self.min_samples = self.ssl_model.min_samples(1)
         self.LL = nn.Linear(self.ssl_model.n_features, cfg.mamba_features)
         self.first_bn = nn.BatchNorm2d(1)
         self.conformer = DualColumnMamba(cfg.mamba_features, cfg.mamba_layers // 2)
-        scale_head_learning_rate(self, cfg.head_lr_scale)
+        self.scale_head_learning_rate()
 
     def forward(self, source: Tensor) -> Tensor:
         """Logits (B x 2: spoof, bona fide) of waveforms (B x samples, float, 16 kHz)."""
@@ -60,7 +61,7 @@ class XLSRMamba(Detector):
 
 
 class DualColumnMamba(nn.Module):
-    """Two stacks of Mamba layers, one of which hears the clip backwards, each pooled by attention; then the classifier."""
+    """Two stacks of Mamba layers, one forwards and one backwards in time, each with attention pooling; then the classifier."""
 
     def __init__(self, n_features: int, n_layers: int) -> None:
         super().__init__()
@@ -85,17 +86,17 @@ class DualColumnMamba(nn.Module):
         return self.classifier(x)
 
     def _column(self, layers: nn.ModuleList, residual: Tensor, x: Tensor) -> Tensor:
-        """The residual stream of a stack of layers behind the final norm, B x T x F."""
+        """The residual stream of a stack of layers after the final norm, B x T x F."""
         residual = at_least_float32(residual)
         # For parity: where the last layer's output belongs, the published code adds the input once more. The last layer
-        # has tensors in the checkpoints, but no part in the logits.
+        # has tensors in the checkpoints, but no effect on the logits.
         for layer in layers[:-1]:
             residual = residual + layer(residual)
         return self.norm_f((residual + x).to(self.norm_f.weight.dtype))
 
 
 def _pool(attention: nn.Linear, x: Tensor) -> Tensor:
-    """The mean over frames, weighted by attention; B x T x F to B x F."""
+    """The mean over frames with attention weights; B x T x F to B x F."""
     return (torch.softmax(attention(x), dim=1) * x).sum(dim=1)
 
 

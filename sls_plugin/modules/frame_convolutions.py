@@ -8,10 +8,10 @@ from .packed_weights import PackedLinear
 
 
 class FrameConvolutions(nn.Module):
-    """Convolution > layer norm > GELU, block after block, of a front-end that is built so; tensor names are fairseq's.
+    """Blocks of convolution > layer norm > GELU, as fairseq's `extractor_mode=layer_norm` has them; the same tensor names.
 
-    On a CPU a frame's features stay side by side in memory: a convolution is a matrix product with the frames that it covers,
-    and a norm needs no copy. fairseq turns features and frames around twice in each block, which costs more than the rest.
+    On a CPU the features of a frame stay contiguous in memory: a convolution is a matrix product with the frames under its
+    kernel, and the norm needs no copy. fairseq transposes twice in each block, which takes longer than all the rest.
     """
 
     def __init__(self, conv_layers: nn.ModuleList) -> None:
@@ -20,13 +20,13 @@ class FrameConvolutions(nn.Module):
         self.packed: list[PackedLinear] = []
 
     def pack_weights(self) -> None:
-        """Make ready to score on a CPU, and for that alone."""
+        """Prepare for faster scoring on a CPU; afterwards the module can only be used for inference."""
         self.packed = [PackedLinear(*self._as_linear(convolution)) for convolution, *_ in self.conv_layers]
 
     def forward(self, source: Tensor) -> Tensor:
         """Waveforms (B x samples) to features (B x C x T)."""
         if source.device.type == "cpu" and not torch.compiler.is_exporting():
-            # The first blocks' features are large: those of a single clip are written to the same memory again and again.
+            # Clip by clip, because the features of the first blocks are large: memory that is reused stays in the cache.
             return torch.stack([self._features(clip) for clip in source]).transpose(1, 2)
         x = source.unsqueeze(1)
         for block in self.conv_layers:
@@ -43,5 +43,5 @@ class FrameConvolutions(nn.Module):
 
     @staticmethod
     def _as_linear(convolution: nn.Conv1d) -> tuple[Tensor, Tensor | None]:
-        """Weight (C x kC) and bias of the same sums over what a frame covers."""
+        """Weight (C x kC) and bias of the convolution as a linear layer on the frames under its kernel."""
         return convolution.weight.transpose(1, 2).flatten(1), convolution.bias

@@ -7,7 +7,13 @@ from torch import Tensor
 
 
 def reverse_gradient(x: Tensor, scale: float) -> Tensor:
-    """`x` itself, any shape; its gradient comes back times `-scale` (section 3.1, equations 9 and 10)."""
+    """The identity, whose gradient is multiplied by `-scale` (section 3.1, equations 9 and 10).
+
+    >>> x = torch.ones(2, requires_grad=True)
+    >>> reverse_gradient(x, 0.5).sum().backward()
+    >>> x.grad
+    tensor([-0.5000, -0.5000])
+    """
     return _GradientReversal.apply(x, scale)
 
 
@@ -15,7 +21,7 @@ class _GradientReversal(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, scale: float) -> Tensor:
         ctx.scale = scale
-        return x.view_as(x)  # autograd forgets a function that returns its very input
+        return x.view_as(x)  # autograd ignores a function that returns its input itself
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:

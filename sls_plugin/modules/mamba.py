@@ -6,20 +6,21 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .selective_scan import at_least_float32, selective_scan
+from .precision import at_least_float32
+from .selective_scan import selective_scan
 
 N_STATES = 16  # per channel
-KERNEL = 4  # frames that the causal convolution sees
+KERNEL = 4  # frames of the causal convolution
 EXPANSION = 2  # inner channels per feature
-FEATURES_PER_RANK = 16  # dt is a projection of this many times fewer values than there are features
-DT_RANGE = (1e-3, 1e-1)  # of dt at the start of training
+FEATURES_PER_RANK = 16  # dt is projected from n_features / 16 values
+DT_RANGE = (1e-3, 1e-1)  # of the initial dt
 
 
 class MambaMixer(nn.Module):
-    """Linear > causal convolution > selective state space, gated by a second half of the first projection > linear.
+    """Linear > causal convolution > selective state space, gated by the second half of the first projection > linear.
 
     Gu and Dao, "Mamba: Linear-Time Sequence Modeling with Selective State Spaces" (2023), figure 3; tensor names are
-    those of `mamba_ssm`. `depth` is the number of layers whose outputs add up in the residual stream.
+    those of `mamba_ssm`. `depth` is the number of layers that add to the residual stream.
     """
 
     def __init__(self, n_features: int, depth: int) -> None:
@@ -43,7 +44,7 @@ class MambaMixer(nn.Module):
         self.out_proj.weight /= math.sqrt(depth)
 
     def forward(self, x: Tensor) -> Tensor:
-        """B x T x C to B x T x C; a frame's output knows this frame and those before it."""
+        """B x T x C to B x T x C; the output of a frame depends on this frame and those before it."""
         x, gate = self.in_proj(x).chunk(2, dim=2)  # each B x T x 2C
         x = self.conv1d(x.transpose(1, 2))[:, :, : x.shape[1]].transpose(1, 2)
         x = F.silu(x)
@@ -62,5 +63,5 @@ class MambaLayer(nn.Module):
         self.norm = nn.RMSNorm(n_features, eps=1e-5)
 
     def forward(self, residual: Tensor) -> Tensor:
-        """B x T x C to B x T x C, in the type of the weights; the stream itself may be kept in float32."""
+        """B x T x C to B x T x C, in the type of the weights; the residual stream may be float32."""
         return self.mixer(self.norm(residual.to(self.norm.weight.dtype)))

@@ -1,24 +1,24 @@
-"""Linear layers with their weights laid out as the matrix products of a CPU read them: quicker to score with, of no use to train.
+"""Linear layers with weights in the memory layout of the CPU's matrix products: faster inference, no training.
 
-oneDNN's own linear operators, which torch.compile calls too; here they need neither compiling nor a compiler.
+These are oneDNN's own linear operators, which torch.compile uses too; here they need neither compiling nor a compiler.
 """
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .countermeasure import Countermeasure
 
-def pack_weights(model: nn.Module, device: str, dtype: torch.dtype) -> None:
-    """Let each part that can be packed do so, where this processor and this build of torch are able to."""
+
+def pack_weights(model: Countermeasure, device: str, dtype: torch.dtype) -> None:
+    """Pack the weights of a detector if this processor and this build of torch can use them."""
     on_cpu = device == "cpu" and torch.backends.mkldnn.is_available()
     if on_cpu and (dtype == torch.float32 or (dtype == torch.bfloat16 and torch.ops.mkldnn._is_mkldnn_bf16_supported())):
-        for part in list(model.modules()):
-            if hasattr(part, "pack_weights"):
-                part.pack_weights()
+        model.pack_weights()
 
 
 class PackedLinear(nn.Module):
-    """Like nn.Linear with the given weight (out x in) and bias, both of which it copies."""
+    """nn.Linear with a copy of the given weight (out x in) and bias."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
         super().__init__()
@@ -30,7 +30,7 @@ class PackedLinear(nn.Module):
 
 
 class PackedSelfAttention(nn.Module):
-    """Like fairseq's MultiheadAttention of a sequence to the whole of itself."""
+    """fairseq's MultiheadAttention for the attention of a whole sequence to itself."""
 
     def __init__(self, attention: nn.Module) -> None:
         super().__init__()

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 
 class ResidualBlock(nn.Module):
-    """Convolution > norm > activation > convolution, beside a shortcut; the length, and a spectrogram's height, stay."""
+    """Convolution > norm > activation > convolution, plus a shortcut; the sizes other than the channels stay the same."""
 
     def __init__(self, conv1: nn.Module, bn2: nn.Module, activation: nn.Module, conv2: nn.Module, shortcut: nn.Module) -> None:
         super().__init__()
@@ -20,7 +20,7 @@ class ResidualBlock(nn.Module):
         return self.conv2(self.activation(self.bn2(self.conv1(x)))) + self.conv_downsample(x)
 
     def _keep_first_norm(self, bn1: nn.Module) -> None:
-        # The authors normalise the input and then convolve it as it was: published checkpoints hold a norm without effect.
+        # The authors compute this norm but do not use its output: published checkpoints hold its tensors.
         self.bn1 = bn1.requires_grad_(False)
 
 

@@ -12,10 +12,12 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from .precision import at_least_float32
+
 logger = logging.getLogger(__name__)
 
-CHUNK = 16  # time steps that are taken one after the other
-# Chunks that are worked on side by side: on a CPU one, whose states stay in its cache; a GPU is faster in few large steps.
+CHUNK = 16  # time steps that are computed sequentially
+# Chunks that are computed in parallel: one on a CPU, where its states stay in the cache; a GPU prefers few, large steps.
 CHUNKS_PER_BLOCK = defaultdict(lambda: 16, cpu=1)
 
 
@@ -23,7 +25,7 @@ def selective_scan(x: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor) -> Te
     """The output of a selective state space: s_t = exp(dt_t A) s_(t-1) + dt_t x_t B_t, y_t = s_t C_t, from a state of 0.
 
     x, dt > 0: batch x T x D (time, channels); A < 0: D x N (N states a channel); B, C: batch x T x N. Returns y,
-    batch x T x D, in the type of x; states are kept in float32, or float64 if x is. Nothing is divided by a decay:
+    batch x T x D, in the type of x; states are float32, or float64 if x is. There is no division by decays, so that
     neither long sequences nor large dt overflow.
     Gu and Dao, "Mamba: Linear-Time Sequence Modeling with Selective State Spaces" (2023), section 3.2, with B
     discretised by Euler's rule, as in the published code.
@@ -37,14 +39,9 @@ def selective_scan(x: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor) -> Te
     return y.to(x.dtype)
 
 
-def at_least_float32(tensor: Tensor) -> Tensor:
-    """The tensor in the precision of the states: float32, or float64 if it has that already."""
-    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
-
-
 @cache
 def _mamba_ssm_kernel() -> Callable[..., Tensor] | None:
-    """The fused scan of `mamba_ssm`, or None where the package is not installed or does not fit this PyTorch."""
+    """The fused scan of `mamba_ssm`, or None where the package is missing or cannot be imported."""
     try:
         from mamba_ssm.ops.selective_scan_interface import selective_scan_fn
     except ImportError as error:
@@ -64,14 +61,14 @@ def scan_in_blocks(x: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor) -> Te
     """The same scan in plain PyTorch, on any device."""
     n_steps = x.shape[1]
     block = CHUNK * min(CHUNKS_PER_BLOCK[x.device.type], math.ceil(n_steps / CHUNK))
-    x, dt, B, C = (F.pad(tensor, (0, 0, 0, -n_steps % block)) for tensor in (x, dt, B, C))  # where dt is 0, nothing changes
+    x, dt, B, C = (F.pad(tensor, (0, 0, 0, -n_steps % block)) for tensor in (x, dt, B, C))  # dt = 0 leaves the state as it is
     return _SelectiveScan.apply(x, dt, A.t().contiguous(), B, C, block)[:, :n_steps]
 
 
 def scan_by_doubling(x: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor) -> Tensor:
     """The same scan in few, large operations without a loop over time steps, for graphs that are exported.
 
-    With each pass a state knows twice as many steps before it (Hillis and Steele, "Data Parallel Algorithms", 1986).
+    Each pass doubles the number of earlier steps that a state includes (Hillis and Steele, "Data Parallel Algorithms", 1986).
     """
     decays = (dt.unsqueeze(3) * A).exp()  # batch x T x D x N
     states = (dt * x).unsqueeze(3) * B.unsqueeze(2)
@@ -84,10 +81,10 @@ def scan_by_doubling(x: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor) -> 
 
 
 class _SelectiveScan(torch.autograd.Function):
-    """A block of time steps after the other; of the states only the last of each block are kept for the backward pass.
+    """Computes block after block of time steps, and keeps only the last state of each for the backward pass.
 
-    Here A is N x D, and T a multiple of `block`. einsum would copy its operands into another order first: it is 5 to 10
-    times slower than the products and sums below.
+    Here A is N x D, and T a multiple of `block`. einsum would transpose and copy its operands: it is 5 to 10 times slower
+    than the products and sums below.
     """
 
     @staticmethod
@@ -109,7 +106,7 @@ class _SelectiveScan(torch.autograd.Function):
         x, dt, A, B, C, *initial_states = ctx.saved_tensors
         memory = _memory(x, A, ctx.block)
         grad_A = torch.zeros_like(A)
-        grad_last = torch.zeros_like(initial_states[0])  # what the later blocks ask of a block's last state
+        grad_last = torch.zeros_like(initial_states[0])  # of the last state of a block, from the later blocks
         block_grads = []
         blocks = list(zip(_blocks(ctx.block, x, dt, B, C, grad_y), initial_states, strict=True))
         for (x_, dt_, B_, C_, grad_y_), initial in reversed(blocks):
@@ -136,7 +133,7 @@ def _blocks(n_steps: int, *tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
 
 
 def _memory(x: Tensor, A: Tensor, block: int) -> Tensor:
-    """Room for the decays and the states of a block; new room for every block would cost a CPU more than filling it."""
+    """Buffers for the decays and states of a block; allocating them for every block would take longer than filling them."""
     return x.new_empty(2, x.shape[0], block, *A.shape)
 
 
@@ -149,11 +146,11 @@ def _decays_and_states(x: Tensor, dt: Tensor, A: Tensor, B: Tensor, initial: Ten
 
 
 def _recurrence(decays: Tensor, inputs: Tensor) -> Tensor:
-    """s_t = decay_t s_(t-1) + input_t along dimension 1, from 0; the states take the place of the inputs."""
+    """s_t = decay_t s_(t-1) + input_t along dimension 1, from 0; in place."""
     decays, states = (tensor.unflatten(1, (-1, CHUNK)) for tensor in (decays, inputs))  # batch x chunks x CHUNK x N x D
     for (before, _), (state, decay) in pairwise(zip(states.unbind(2), decays.unbind(2), strict=True)):
         state.addcmul_(decay, before)
-    since_start = decays[:, 1:].cumprod(dim=2)  # may vanish, as it should: nothing is divided by it
+    since_start = decays[:, 1:].cumprod(dim=2)  # may underflow to 0, which is correct: it is never a divisor
     for chunk in range(1, states.shape[1]):
         states[:, chunk].addcmul_(since_start[:, chunk - 1], states[:, chunk - 1, -1:])
     return inputs

@@ -1,26 +1,26 @@
-"""The head of AASIST (Jung et al., ICASSP 2022, section 3), on raw waveforms as on XLS-R."""
+"""The head of AASIST (Jung et al., ICASSP 2022, section 3), for raw waveforms and for XLS-R."""
 
 import torch
 from torch import Tensor, nn
 
-from .detector import Detector
+from .fairseq_detector import FairseqDetector
 from .graph_attention import GraphAttention, GraphPool, HeterogeneousGraphAttention
 
 N_HIDDEN = 32  # features of a node in the heterogeneous graphs
 Nodes = tuple[Tensor, Tensor, Tensor]  # of frames, of bands, the master: each B x nodes x C
 
 
-class SpectroTemporalGraphs(Detector):
-    """Two graphs, of bands and of frames > attention within each > twice, side by side: attention between both > logits.
+class SpectroTemporalGraphs(FairseqDetector):
+    """A graph of bands and one of frames > attention within each > two parallel branches of attention between them > logits.
 
-    A base of detectors and not a part of them, since in the published checkpoints its tensors have no prefix.
+    A base class and not a submodule of detectors, because its tensors have no prefix in the published checkpoints.
     """
 
     def __init__(
         self, n_bands: int, n_channels: int, spectral_pool_ratio: float, temporal_pool_ratio: float, joint_pool_ratio: float
     ) -> None:
         super().__init__()
-        self.pos_S = nn.Parameter(torch.randn(1, n_bands, n_channels))  # a graph of bands has an order, one of frames has none
+        self.pos_S = nn.Parameter(torch.randn(1, n_bands, n_channels))  # bands have an order in their graph, frames have none
         self.master1 = nn.Parameter(torch.randn(1, 1, n_channels))
         self.master2 = nn.Parameter(torch.randn(1, 1, n_channels))
         self.GAT_layer_S = GraphAttention(n_channels, n_channels, temperature=2.0)
@@ -53,7 +53,7 @@ class SpectroTemporalGraphs(Detector):
     def _refined(
         self, nodes: Nodes, temporal_pool: GraphPool, spectral_pool: GraphPool, attention: HeterogeneousGraphAttention
     ) -> Nodes:
-        """A branch's frames, bands and master node after pooling and a second attention, added to the first's."""
+        """The nodes of a branch after pooling, plus the output of a second attention."""
         temporal, spectral, master = nodes
         nodes = (temporal_pool(temporal), spectral_pool(spectral), master)
         temporal, spectral, master = (self.branch_dropout(old + new) for old, new in zip(nodes, attention(*nodes), strict=True))

@@ -1,4 +1,4 @@
-"""Frames to one vector per clip."""
+"""Pooling over time: from frames to one vector per clip."""
 
 import torch
 from fairseq.dataclass import ChoiceEnum
@@ -10,9 +10,9 @@ Pooling = ChoiceEnum(["max", "mean", "attention"])
 
 
 class TimePooling(nn.Module):
-    """The maximum, the mean, or a learnt weighted mean over the frames of a clip: B x T x C to B x C.
+    """The maximum, the mean, or the mean with attention weights over the frames of a clip: B x T x C to B x C.
 
-    Attention scores a frame by two linear layers with a tanh between them; the weights are the scores' softmax over time.
+    Attention weights are the softmax over time of a score per frame, from two linear layers with a tanh between them.
     """
 
     def __init__(self, pooling: str, n_features: int) -> None:

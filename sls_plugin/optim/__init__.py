@@ -1,1 +1,7 @@
-"""Optimisers that fairseq lacks."""
+"""Optimisers and learning rate schedules that fairseq lacks; importing this package registers them all."""
+
+import importlib
+import pkgutil
+
+for _module in pkgutil.iter_modules(__path__):
+    importlib.import_module(f"{__name__}.{_module.name}")

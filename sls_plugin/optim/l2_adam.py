@@ -9,34 +9,53 @@ import torch
 from fairseq.dataclass import FairseqDataclass
 from fairseq.optim import FairseqOptimizer, register_optimizer
 from omegaconf import II
+from torch import nn
 
-from protocols import DataError
+from protocols import SettingError
 
-DEFAULT_GROUP = {"lr_scale": 1.0, "frozen_updates": 0}
+DEFAULT_OPTIONS = {"lr_scale": 1.0, "frozen_updates": 0}
+
+
+def set_parameter_options(parameters: Iterable[nn.Parameter], **options: float) -> None:
+    """Give parameters options of their own, which only `l2_adam` knows.
+
+    `lr_scale` is a factor on the learning rate; during the first `frozen_updates` updates a parameter and its moments stay
+    as they are.
+    """
+    for parameter in parameters:
+        parameter.optim_overrides = {"optimizer": options}  # the attribute that fairseq's composite optimizer reads
+
+
+def require_parameter_options(optimizer: FairseqOptimizer, parameters: Iterable[nn.Parameter]) -> None:
+    """Raise SettingError if parameters have options that the optimizer does not know."""
+    knows_options = DEFAULT_OPTIONS.keys() <= optimizer.param_groups[0].keys()
+    if not knows_options and any(hasattr(parameter, "optim_overrides") for parameter in parameters):
+        raise SettingError("--head-lr-scale, --discriminator-lr-scale and --freeze-backbone-updates need --optimizer l2_adam")
 
 
 @dataclass
 class L2AdamConfig(FairseqDataclass):
-    adam_betas: str = field(default="(0.9, 0.999)", metadata={"help": "decay rates of the two moments"})
-    adam_eps: float = field(default=1e-8, metadata={"help": "added to the denominator"})
+    """The settings of Adam, with the defaults of the published recipes."""
+
+    adam_betas: str = field(default="(0.9, 0.999)", metadata={"help": "decay rates of the first and second moments"})
+    adam_eps: float = field(default=1e-8, metadata={"help": "added to the denominator for numerical stability"})
     weight_decay: float = field(default=1e-4, metadata={"help": "L2 penalty, added to the gradient"})
     lr: list[float] = II("optimization.lr")
 
 
 @register_optimizer("l2_adam", dataclass=L2AdamConfig)
 class L2Adam(FairseqOptimizer):
-    """`torch.optim.Adam`; fairseq's own `adam` decays the weights apart from the gradient, which is AdamW.
+    """`torch.optim.Adam`; fairseq's own `adam` decays the weights separately from the gradient, which is AdamW.
 
-    A parameter's `optim_overrides["optimizer"]` may hold `lr_scale`, a factor on the learning rate, and `frozen_updates`,
-    the number of first updates that leave the parameter and its moments alone.
+    Single parameters may have options of their own: see `set_parameter_options`.
     """
 
-    def __init__(self, cfg: L2AdamConfig, params: Iterable[torch.nn.Parameter]) -> None:
+    def __init__(self, cfg: L2AdamConfig, params: Iterable[nn.Parameter]) -> None:
         super().__init__(cfg)
         groups = defaultdict(list)
         for parameter in params:
             overrides = getattr(parameter, "optim_overrides", {}).get("optimizer", {})
-            groups[tuple((DEFAULT_GROUP | overrides).items())].append(parameter)
+            groups[tuple((DEFAULT_OPTIONS | overrides).items())].append(parameter)
         self._optimizer = torch.optim.Adam(
             [{"params": parameters, "updates": 0, **dict(group)} for group, parameters in groups.items()],
             **self.optimizer_config,
@@ -61,11 +80,11 @@ class L2Adam(FairseqOptimizer):
             group["lr"] = lr * group["lr_scale"]
 
     def load_state_dict(self, state_dict: dict[str, Any], optimizer_overrides: dict[str, Any] | None = None) -> None:
-        """Moments and counts come from the checkpoint, the parameters' own settings from this run."""
-        settings = [{name: group[name] for name in DEFAULT_GROUP} for group in self.param_groups]
+        """Loads moments and counts from the checkpoint; the options of single parameters stay those of this run."""
+        settings = [{name: group[name] for name in DEFAULT_OPTIONS} for group in self.param_groups]
         theirs, ours = ([len(group["params"]) for group in groups] for groups in (state_dict["param_groups"], self.param_groups))
         if theirs != ours:
-            raise DataError("other parameters are trained, scaled or frozen than in the checkpoint: add --reset-optimizer")
+            raise SettingError("other parameters are trained, scaled or frozen than in the checkpoint: add --reset-optimizer")
         super().load_state_dict(state_dict, optimizer_overrides)
         for group, own in zip(self.param_groups, settings, strict=True):
             group.update(own)

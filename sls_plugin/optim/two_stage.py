@@ -1,4 +1,4 @@
-"""The learning rate of training in two stages: the head on a frozen backbone, then both."""
+"""A learning rate schedule for training in two stages: the head on a frozen backbone, then both."""
 
 from dataclasses import dataclass, field
 
@@ -12,16 +12,18 @@ from protocols import SettingError
 
 @dataclass
 class TwoStageConfig(FairseqDataclass):
-    warmup_fraction: float = field(default=0.1, metadata={"help": "part of each stage in which the learning rate rises"})
+    """The warm-up; everything else follows from --freeze-backbone-updates, --max-update and --lr."""
+
+    warmup_fraction: float = field(default=0.1, metadata={"help": "fraction of each stage in which the learning rate rises"})
     max_update: int = II("optimization.max_update")
     lr: list[float] = II("optimization.lr")
 
 
 @register_lr_scheduler("two_stage", dataclass=TwoStageConfig)
 class TwoStage(FairseqLRScheduler):
-    """Linear warm-up from 0 and linear decay to 0, once for each stage.
+    """Linear warm-up from 0 and linear decay to 0 in each stage.
 
-    The first stage is that of --freeze-backbone-updates, the second lasts until --max-update; --lr holds a peak for each.
+    The first stage lasts for --freeze-backbone-updates, the second until --max-update; --lr gives the peak of each.
     fairseq's `polynomial_decay` is the same with a single stage.
     """
 
@@ -41,17 +43,17 @@ class TwoStage(FairseqLRScheduler):
         if len(cfg.lr) != 2:
             raise SettingError("--lr-scheduler two_stage needs the peaks of both stages: --lr 5e-4,2e-5")
         if not 0 <= cfg.warmup_fraction < 1:
-            raise SettingError(f"--warmup-fraction {cfg.warmup_fraction}: give a number from 0 to less than 1")
+            raise SettingError(f"--warmup-fraction {cfg.warmup_fraction}: must be >= 0 and < 1")
 
     def step_update(self, num_updates: int) -> float:
-        """Set and return the learning rate of the update that comes after `num_updates`."""
+        """Set and return the learning rate of the next update, after `num_updates` updates."""
         if num_updates < self.n_first:
-            lr = self._of_stage(self.cfg.lr[0], num_updates, self.n_first)
+            lr = self._stage_lr(self.cfg.lr[0], num_updates, self.n_first)
         else:
-            lr = self._of_stage(self.cfg.lr[1], num_updates - self.n_first, self.cfg.max_update - self.n_first)
+            lr = self._stage_lr(self.cfg.lr[1], num_updates - self.n_first, self.cfg.max_update - self.n_first)
         self.optimizer.set_lr(lr)
         return lr
 
-    def _of_stage(self, peak: float, done: int, length: int) -> float:
+    def _stage_lr(self, peak: float, done: int, length: int) -> float:
         warmup = int(self.cfg.warmup_fraction * length)
         return peak * (done / warmup if done < warmup else max(0, length - done) / (length - warmup))

@@ -1,10 +1,15 @@
-"""The fairseq task; importing this package registers everything that the plugin offers.
+"""The fairseq task and all that only fairseq uses; importing this package registers everything that the plugin offers.
 
 fairseq imports tasks/ and models/ of a `--user-dir` by itself, unless the plugin was imported before: commands of ours that
 call into fairseq import this package first.
 """
 
-from sls_plugin.models import aasist, prosody_encoder, rawgat_st, rawnet2, sls, xlsr_aasist, xlsr_linear, xlsr_mamba
-from sls_plugin.tasks import asvspoof
+import importlib
+import pkgutil
 
-__all__ = ["aasist", "asvspoof", "prosody_encoder", "rawgat_st", "rawnet2", "sls", "xlsr_aasist", "xlsr_linear", "xlsr_mamba"]
+import sls_plugin.criterions
+import sls_plugin.models
+import sls_plugin.optim  # noqa: F401  (imported to be registered, like the two above)
+
+for _module in pkgutil.iter_modules(__path__):
+    importlib.import_module(f"{__name__}.{_module.name}")

@@ -15,17 +15,13 @@ from fairseq.tasks import FairseqTask, register_task
 from omegaconf import II, MISSING, DictConfig, open_dict
 from torch import Tensor, nn
 
-import sls_plugin.optim.l2_adam
-import sls_plugin.optim.two_stage
-import sls_plugin.tasks.eer_scorer  # noqa: F401  (imported to be registered, as the two above)
 from protocols import DataError, SettingError, Trial, read_manifest
-from sls_plugin.criterions.prosody_adversarial import NOT_KEPT
-from sls_plugin.criterions.weighted_cross_entropy import balanced_weights
 from sls_plugin.data.balanced_dataset import BalancedTrialDataset
 from sls_plugin.data.clip_dataset import Segment
 from sls_plugin.data.rawboost import RawBoost, RawBoostConfig
 from sls_plugin.data.trial_dataset import Crop, Padding, TrialDataset
 from sls_plugin.inference.half_precision import refuse_wrong_convolutions
+from sls_plugin.optim.l2_adam import require_parameter_options
 from sls_plugin.scores.score_file import write_errors, write_scores
 from sls_plugin.tasks.fairseq_patches import is_fairseq_command, names_our_task, patch_fairseq
 from sls_plugin.tasks.generator import TrialDictionary, TrialGenerator
@@ -67,7 +63,6 @@ class AsvspoofTask(FairseqTask):
     def __init__(self, cfg: AsvspoofConfig) -> None:
         super().__init__(cfg)
         self.dictionary = TrialDictionary()
-        self.model_name = ""
         self.pool: ScorePool | None = None
         self.n_to_generate = 0
         self.shard_name = ""
@@ -159,30 +154,28 @@ class AsvspoofTask(FairseqTask):
         model = super().build_model(cfg, from_checkpoint)
         if not from_checkpoint:
             model.require_samples(self.cfg.max_samples)
-        self.model_name = cfg._name
-        if "w2v_args" in cfg:
-            with open_dict(cfg):  # goes into every checkpoint, so that scoring never needs the pre-trained file
-                cfg.w2v_args = model.cfg.w2v_args
+        with open_dict(cfg):  # fairseq writes it into every checkpoint
+            cfg.update(model.cfg_for_checkpoint())
         return model
 
     def build_criterion(self, cfg: DictConfig, from_checkpoint: bool = False) -> nn.Module:
-        if cfg.get("class_weights") == "balanced":  # the numbers go into every checkpoint: scoring needs no training manifest
-            counts = Counter(trial.label for trial in self.trials(self.cfg.train_subset))
-            require_both_classes(counts, str(self.manifest(self.cfg.train_subset)))
-            cfg.class_weights = balanced_weights(counts["spoof"], counts["bonafide"])
         criterion = super().build_criterion(cfg, from_checkpoint)
-        if "teacher_path" in cfg:
-            cfg.teacher_path = NOT_KEPT  # goes into every checkpoint
+        with open_dict(cfg):
+            cfg.update(criterion.cfg_for_checkpoint())
         return criterion
+
+    def count_training_classes(self) -> tuple[int, int]:
+        """The numbers of spoof and bona fide trials in the training manifest."""
+        counts = Counter(trial.label for trial in self.trials(self.cfg.train_subset))
+        require_both_classes(counts, str(self.manifest(self.cfg.train_subset)))
+        return counts["spoof"], counts["bonafide"]
 
     # Training and validation
 
     def train_step(
         self, sample: dict, model: nn.Module, criterion: nn.Module, optimizer: Any, update_num: int, ignore_grad: bool = False
     ) -> tuple[Tensor, Any, dict]:
-        parameters = chain(model.parameters(), criterion.parameters())
-        if any(hasattr(part, "optim_overrides") for part in parameters) and "frozen_updates" not in optimizer.param_groups[0]:
-            raise SettingError("--head-lr-scale, --discriminator-lr-scale and --freeze-backbone-updates need --optimizer l2_adam")
+        require_parameter_options(optimizer, chain(model.parameters(), criterion.parameters()))
         self._note_broken(sample)
         if sample["nsentences"]:
             self._check_precision(sample, model)

@@ -44,7 +44,7 @@ def test_gates_are_averaged_class_by_class(corpus, tiny_checkpoint, tmp_path, ca
     with torch.no_grad():
         for number in range(5):
             source = torch.from_numpy(read_audio(corpus / f"{number}.wav")).unsqueeze(0)
-            layers = [layer[:, 0] for layer in model.ssl_model(source)]  # each T x C
+            layers = [layer[:, 0] for layer in model.ssl_model.layer_outputs(source)]  # each T x C
             of_layers = [model.fc0.weight[0] @ layer.mean(dim=0) + model.fc0.bias[0] for layer in layers]
             gates.append([1 / (1 + np.exp(-float(logit))) for logit in of_layers])
     expected = np.array([np.mean([gates[0], gates[2]], axis=0), np.mean([gates[1], gates[3]], axis=0), gates[4]])
@@ -75,7 +75,7 @@ def test_softmax_weights_are_the_same_for_all_and_sum_to_1(corpus, tiny_checkpoi
 def test_a_fusion_without_weights_is_told(corpus, tiny_checkpoint, tmp_path, capsys, fusion):
     sls(tmp_path / "sls.pt", tiny_checkpoint, "--layer-fusion", fusion)
     assert main(["explain", str(tmp_path / "sls.pt"), str(corpus), "--output", str(tmp_path / "layers.tsv")]) == 1
-    refusal = f"SLS with --layer-fusion {fusion} weighs no layers: give a checkpoint trained with gate or softmax"
+    refusal = "this SLS has no layer weights: give a checkpoint of SLS with --layer-fusion gate or softmax"
     assert capsys.readouterr().err == f"sls explain: error: {refusal}\n"
     assert not (tmp_path / "layers.tsv").exists()
 
@@ -85,7 +85,8 @@ def test_a_detector_without_layer_weights_is_told(corpus, tiny_checkpoint, tmp_p
     options = () if arch == "aasist" else ("--w2v-path", str(tiny_checkpoint))
     write_detector(tmp_path / "other.pt", arch, MAX_SAMPLES, *options)
     assert main(["explain", str(tmp_path / "other.pt"), str(corpus)]) == 1
-    assert capsys.readouterr().err == f"sls explain: error: {name} weighs no layers: give a checkpoint of SLS\n"
+    refusal = f"this {name} has no layer weights: give a checkpoint of SLS with --layer-fusion gate or softmax"
+    assert capsys.readouterr().err == f"sls explain: error: {refusal}\n"
 
 
 def test_weights_that_are_no_numbers_name_the_first_trial(corpus, tiny_checkpoint, tmp_path, capsys):

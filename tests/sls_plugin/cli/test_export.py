@@ -164,6 +164,22 @@ def test_cuda_is_refused_where_onnxruntime_has_none(exported: Path) -> None:
         ExportedDetector(exported).to("cuda:1", torch.float32)
 
 
+def test_it_is_a_detector_like_others(exported: Path) -> None:
+    detector = ExportedDetector(exported)
+    for arguments in (("cpu",), (torch.float32,), ("cpu", torch.float32)):
+        assert detector.to(*arguments) is detector
+    assert detector.to(device="cpu") is detector.eval()
+    clips = waveforms(5200)
+    logits, scores, ratios = detector.outputs(clips)
+    output = detector(clips)
+    assert torch.equal(output[:, :2], logits)
+    assert torch.equal(detector.scores(output), scores)
+    assert torch.equal(detector.log_likelihood_ratios(output), ratios)
+    assert detector.forward_with_layer_weights(clips)[1] is None
+    detector.pack_weights()
+    assert torch.equal(detector(clips), output)
+
+
 def test_a_file_that_is_there_is_kept(exported: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = exported.read_bytes()
     assert "exists already: give --overwrite" in refusal(capsys, "export", exported.with_suffix(".pt"), exported)

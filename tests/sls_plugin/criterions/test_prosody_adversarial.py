@@ -23,6 +23,7 @@ from fairseq_ckpt.wav2vec.random_backbone import TINY, make_random
 from protocols import SettingError
 from sls_plugin.criterions.prosody_adversarial import ContentTeacher, ProsodyAdversarial, ProsodyAdversarialConfig
 from sls_plugin.metrics.det import equal_error_rate
+from sls_plugin.modules.countermeasure import Countermeasure
 from sls_plugin.optim.l2_adam import L2Adam, L2AdamConfig
 from sls_plugin.tasks.asvspoof import AsvspoofConfig, AsvspoofTask
 
@@ -188,6 +189,8 @@ def test_without_a_teacher_it_validates(encoder: nn.Module) -> None:
     assert loss == log["loss"]
     assert not {"content_loss", "lambda"} & log.keys()
     assert not list(loss_function.parameters())
+    with pytest.raises(SettingError, match="--without-teacher is for validation: training needs --teacher-path"):
+        loss_function(encoder.train(), sample())
 
 
 def test_a_fresh_discriminator_meets_a_detector_that_comes_without(teacher: ContentTeacher, encoder: nn.Module) -> None:
@@ -202,11 +205,9 @@ def test_a_fresh_discriminator_meets_a_detector_that_comes_without(teacher: Cont
         fresh.load_state_dict({"discriminator.0.weight": before})
 
 
-def task_for(data: Path, model_name: str = "prosody_encoder") -> AsvspoofTask:
+def task_for(data: Path) -> AsvspoofTask:
     cfg = AsvspoofConfig(data=str(data), seed=1, train_subset="train", results_path=None)
-    task = AsvspoofTask.setup_task(OmegaConf.structured(cfg))
-    task.model_name = model_name
-    return task
+    return AsvspoofTask.setup_task(OmegaConf.structured(cfg))
 
 
 def test_the_task_builds_it_and_forgets_where_the_teacher_was(tiny_checkpoint: Path, tmp_path: Path) -> None:
@@ -214,6 +215,22 @@ def test_the_task_builds_it_and_forgets_where_the_teacher_was(tiny_checkpoint: P
     cfg._name = "prosody_adversarial"
     assert task_for(tmp_path).build_criterion(cfg).teacher.n_features == 48
     assert str(tiny_checkpoint) not in str(cfg)
+    assert task_for(tmp_path).build_criterion(cfg).teacher is None
+    assert cfg.without_teacher
+
+
+def test_a_checkpoint_of_version_0_3_validates_without_a_teacher(tmp_path: Path) -> None:
+    """It has a sentence in place of the teacher's path, and no `without_teacher`."""
+    cfg = OmegaConf.create(
+        {
+            "_name": "prosody_adversarial",
+            "teacher_path": "not kept: validation needs none",
+            "adversarial_lambda": 0.1,
+            "adversarial_warmup_updates": 0,
+            "discriminator_lr_scale": 10.0,
+        }
+    )
+    OmegaConf.set_struct(cfg, True)
     assert task_for(tmp_path).build_criterion(cfg).teacher is None
 
 
@@ -223,9 +240,10 @@ def test_training_needs_a_teacher(path: str | None, tmp_path: Path) -> None:
         ProsodyAdversarial.build_criterion(configuration(teacher_path=path), task_for(tmp_path))
 
 
-def test_other_detectors_have_no_adversary(tiny_checkpoint: Path, tmp_path: Path) -> None:
-    with pytest.raises(SettingError, match="trains --arch prosody_encoder only, not aasist_l"):
-        ProsodyAdversarial.build_criterion(configuration(teacher_path=str(tiny_checkpoint)), task_for(tmp_path, "aasist_l"))
+def test_detectors_without_features_are_refused(teacher: ContentTeacher) -> None:
+    message = "--criterion prosody_adversarial needs the features of the detector: use --arch prosody_encoder"
+    with pytest.raises(SettingError, match=message):
+        criterion(teacher)(build("aasist_l"), sample())
 
 
 def test_a_missing_teacher_is_told_in_one_line(tmp_path: Path) -> None:
@@ -236,7 +254,7 @@ def test_a_missing_teacher_is_told_in_one_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"adversarial_lambda": -1.0}, "--adversarial-lambda -1.0: give a number from 0 on"),
+        ({"adversarial_lambda": -1.0}, "--adversarial-lambda -1.0: must be finite and >= 0"),
         ({"adversarial_lambda": float("inf")}, "--adversarial-lambda inf"),
         ({"adversarial_warmup_updates": -1}, "--adversarial-warmup-updates -1"),
         ({"discriminator_lr_scale": 0.0}, "--discriminator-lr-scale 0.0"),
@@ -267,7 +285,9 @@ class MadeTeacher:
         return source[:, : self.n_features]
 
 
-class MadeStudent(nn.Module):
+class MadeStudent(Countermeasure):
+    returns_features = True
+
     def __init__(self) -> None:
         super().__init__()
         self.num_updates = 0

@@ -7,13 +7,15 @@ import numpy as np
 import pytest
 import torch
 from fairseq.logging import metrics
+from omegaconf import OmegaConf
 from torch import Tensor, nn
 
 from protocols import SettingError
-from sls_plugin.criterions.weighted_cross_entropy import WeightedCrossEntropy, balanced_weights
+from sls_plugin.criterions.weighted_cross_entropy import WeightedCrossEntropy, WeightedCrossEntropyConfig, balanced_weights
+from sls_plugin.modules.countermeasure import Countermeasure
 
 
-class Linear(nn.Module):
+class Linear(Countermeasure):
     """The smallest detector: features to log-probabilities, with a BatchNorm as SLS has."""
 
     def __init__(self) -> None:
@@ -26,9 +28,6 @@ class Linear(nn.Module):
 
     def forward(self, source: Tensor) -> Tensor:
         return torch.log_softmax(self.linear(self.norm(source)), dim=1)
-
-    def scores(self, output: Tensor) -> Tensor:
-        return output[:, 1]
 
 
 def sample(labels: Sequence[int], seed: int = 0) -> dict[str, Any]:
@@ -131,7 +130,38 @@ def test_balanced_weights_give_both_classes_the_same_total(n_spoof: int, n_bonaf
     assert n_spoof * spoof + n_bonafide * bonafide == pytest.approx(n_trials)
 
 
+class TaskWithCounts:
+    def count_training_classes(self) -> tuple[int, int]:
+        return 30, 10
+
+
+@pytest.mark.parametrize(("given", "stored"), [("balanced", f"{40 / 60!r},2.0"), (" 2 , 0.5 ", " 2 , 0.5 ")])
+def test_a_checkpoint_has_the_numbers_of_the_classes_weights(given: str, stored: str) -> None:
+    cfg = OmegaConf.structured(WeightedCrossEntropyConfig(class_weights=given))
+    built = WeightedCrossEntropy.build_criterion(cfg, TaskWithCounts())
+    assert built.class_weights == [float(weight) for weight in stored.split(",")]
+    assert built.cfg_for_checkpoint() == {"class_weights": stored}
+
+
 # What is logged
+
+
+class Weighing(Linear):
+    """A detector with the weights of two layers: the first two numbers of a clip."""
+
+    def forward_with_layer_weights(self, source: Tensor) -> tuple[Tensor, Tensor]:
+        return self(source), source[:, :2].T
+
+
+def test_layer_weights_are_logged_in_validation_only() -> None:
+    model, batch = Weighing(), sample(LABELS)
+    assert not any(name.startswith("layer_") for name in criterion()(model.train(), batch)[2])
+    log = criterion()(model.eval(), batch)[2]
+    with metrics.aggregate(new_root=True) as totals:
+        WeightedCrossEntropy.reduce_metrics([log])
+    values, means = totals.get_smoothed_values(), batch["net_input"]["source"].mean(dim=0)
+    assert [values["layer_00"], values["layer_01"]] == pytest.approx(means[:2].tolist(), abs=1e-6)
+    assert "layer_02" not in values
 
 
 def logged(batches: Sequence[dict[str, Any]], model: nn.Module) -> list[dict[str, Any]]:

@@ -88,11 +88,17 @@ def test_weights_are_those_that_the_sum_takes(fusion: str) -> None:
     fill_outside_backbone(model)
     with torch.no_grad():
         states = torch.stack(list(model.states(waveforms())))  # L x T x B x C
-        weights = model.layer_weights(states)
+        fused_clips, weights = model.fuse(states)
         assert weights.shape == ({"gate": 4, "softmax": 5, "sum": 4, "last": 1}[fusion], 2)
         for number, clip in enumerate(waveforms()):
             fused = sum(weight * state for weight, state in zip(weights[:, number], states[:, :, number], strict=True))
             torch.testing.assert_close(fused, naive_fusion(model, clip), rtol=1e-4, atol=1e-4)
+            torch.testing.assert_close(fused_clips[number], fused, rtol=1e-4, atol=1e-4)
+        _, explained = model.forward_with_layer_weights(waveforms())
+        if fusion in ("gate", "softmax"):
+            assert torch.equal(explained, weights)
+        else:
+            assert explained is None  # nothing was learned
 
 
 @pytest.mark.parametrize("pooling", ["max", "mean", "attention"])
@@ -153,11 +159,11 @@ def test_layer_weights_move_and_sixteen_clips_are_told_apart(fusion: str) -> Non
     model = detector(fusion, "max")
     with torch.no_grad():
         states = torch.stack(list(model.eval().states(clips)))
-        start = model.layer_weights(states)
+        _, start = model.fuse(states)
     assert not told_apart(overfit(model, clips, labels, 0), labels)
     assert told_apart(overfit(model, clips, labels, 20), labels)
     with torch.no_grad():
-        weights = model.layer_weights(states)
+        _, weights = model.fuse(states)
     assert (weights - start).abs().max() > 1e-3
     if fusion == "softmax":
         torch.testing.assert_close(start, torch.full_like(start, 1 / 5))

@@ -72,7 +72,8 @@ def test_the_head_is_the_references(n_frames: int) -> None:
 def test_the_head_hears_the_last_layer_behind_the_final_norm() -> None:
     model = detector()
     with torch.no_grad():
-        last = model.ssl_model(waveforms(8_000))[-1].transpose(0, 1)
+        *_, last = model.ssl_model.layer_outputs(waveforms(8_000))
+        last = last.transpose(0, 1)
         features = model.ssl_model.model.encoder.layer_norm(last)
         assert not torch.allclose(features, last, atol=0.1)
         torch.testing.assert_close(model.ssl_model.features(waveforms(8_000)), features)

@@ -201,7 +201,7 @@ def test_a_clip_without_a_frame_is_refused(n_samples: int) -> None:
 
 @pytest.mark.parametrize("n_layers", [-2, 0, 2, 5])
 def test_layers_that_give_no_two_columns_are_refused(n_layers: int) -> None:
-    with pytest.raises(SettingError, match=f"--mamba-layers {n_layers}: give an even number, 4 or more"):
+    with pytest.raises(SettingError, match=f"--mamba-layers {n_layers}: must be even and >= 4"):
         detector(mamba_layers=n_layers)
 
 
@@ -209,7 +209,7 @@ def test_layers_that_give_no_two_columns_are_refused(n_layers: int) -> None:
 
 
 def test_a_head_without_features_is_refused() -> None:
-    with pytest.raises(SettingError, match="--mamba-features 0: give a number from 1 on"):
+    with pytest.raises(SettingError, match="--mamba-features 0: must be >= 1"):
         XLSRMamba(OmegaConf.structured(XLSRMambaConfig(mamba_features=0)))
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from reference.prosody_reference import reference_mel_spectrogram
 
-from sls_plugin.modules.mel_spectrogram import SILENCE, MelSpectrogram
+from sls_plugin.modules.mel_spectrogram import SILENCE, MelSpectrogram, mel_bands
 
 
 def clip(n_samples: int) -> np.ndarray:
@@ -27,6 +27,10 @@ def test_energies_are_those_of_the_definition(n_samples: int) -> None:
     assert ours.shape == expected.shape == (80, n_samples // 160 + 1)
     np.testing.assert_allclose(ours, expected, rtol=1e-4, atol=1e-6 * expected.max())
     np.testing.assert_allclose(energies(waveform, log=True), np.log(np.maximum(expected, SILENCE)), rtol=0, atol=1e-3)
+
+
+def test_the_bands_are_librosas() -> None:
+    np.testing.assert_array_equal(mel_bands(), librosa.filters.mel(sr=16_000, n_fft=400, n_mels=80, htk=True, norm=None))
 
 
 def test_four_seconds_are_librosas() -> None:

@@ -12,8 +12,8 @@ from fairseq.optim.fp16_optimizer import FP16Optimizer
 from omegaconf import OmegaConf
 from torch import nn
 
-from protocols import DataError
-from sls_plugin.optim.l2_adam import L2Adam, L2AdamConfig
+from protocols import SettingError
+from sls_plugin.optim.l2_adam import L2Adam, L2AdamConfig, set_parameter_options
 
 LR = 1e-2
 
@@ -30,7 +30,7 @@ def gradients(step: int, count: int = 3) -> list[torch.Tensor]:
 
 
 def with_overrides(parameter: nn.Parameter, **overrides: float) -> nn.Parameter:
-    parameter.optim_overrides = {"optimizer": overrides}
+    set_parameter_options([parameter], **overrides)
     return parameter
 
 
@@ -225,12 +225,12 @@ def test_own_settings_outlast_those_of_a_checkpoint() -> None:
 
     def optimiser(scale: float) -> L2Adam:
         backbone, head = torch.nn.Parameter(torch.ones(2)), torch.nn.Parameter(torch.ones(2))
-        head.optim_overrides = {"optimizer": {"lr_scale": scale}}
+        set_parameter_options([head], lr_scale=scale)
         return L2Adam(OmegaConf.structured(L2AdamConfig(lr=[1e-3])), [backbone, head])
 
     resumed = optimiser(2.0)
     resumed.load_state_dict(optimiser(10.0).state_dict())
     resumed.set_lr(1e-3)
     assert [group["lr"] for group in resumed.param_groups] == pytest.approx([1e-3, 2e-3])
-    with pytest.raises(DataError, match="reset-optimizer"):
+    with pytest.raises(SettingError, match="reset-optimizer"):
         resumed.load_state_dict(optimiser(1.0).state_dict())

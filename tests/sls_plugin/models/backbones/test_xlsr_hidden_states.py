@@ -31,7 +31,7 @@ def test_hidden_states_are_those_of_a_walk_through_the_network(n_samples: int, l
         if layer_norm_first:
             expected[-1] = network.encoder.layer_norm(expected[-1])
         states = list(model.hidden_states(clips))
-        outputs, final = model(clips), model.features(clips)
+        outputs, final = list(model.layer_outputs(clips)), model.features(clips)
     assert len(states) == len(model.layers) + 1
     for state, other in zip(states, expected, strict=True):
         torch.testing.assert_close(state, other, rtol=1e-5, atol=1e-5)
@@ -63,7 +63,7 @@ def test_silence_stays_silence(clip: torch.Tensor) -> None:
         torch.testing.assert_close(features, backbone().features(torch.zeros(1, 4000)), rtol=1e-3, atol=1e-3)
 
 
-@pytest.mark.parametrize("method", ["forward", "features", "hidden_states"])
+@pytest.mark.parametrize("method", ["layer_outputs", "features", "hidden_states"])
 def test_every_output_hears_the_normalised_clip(method: str) -> None:
     model = backbone(normalize=True)
     with torch.no_grad():

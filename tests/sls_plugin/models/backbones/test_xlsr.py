@@ -13,7 +13,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from fairseq_ckpt import CheckpointError
 from protocols import SettingError
-from sls_plugin.models.xlsr import XLSR, XLSRConfig
+from sls_plugin.models.backbones import BackboneConfig, build_backbone
+from sls_plugin.models.backbones.xlsr import XLSR
 
 N_LAYERS = 4
 PRETRAINING = {
@@ -29,7 +30,7 @@ PRETRAINING = {
 
 
 def configuration(path: Path | None, **settings: Any) -> DictConfig:
-    cfg = OmegaConf.structured(XLSRConfig)
+    cfg = OmegaConf.structured(BackboneConfig)
     cfg.w2v_path = path and str(path)
     for name, value in settings.items():
         cfg[name] = value
@@ -37,11 +38,15 @@ def configuration(path: Path | None, **settings: Any) -> DictConfig:
 
 
 def backbone(path: Path, **settings: Any) -> XLSR:
-    return XLSR(configuration(path, **settings))
+    return build_backbone(configuration(path, **settings))
 
 
 def waveforms(n_samples: int = 16_000, n_clips: int = 2) -> torch.Tensor:
     return torch.from_numpy(0.1 * np.random.default_rng(7).standard_normal((n_clips, n_samples), dtype=np.float32))
+
+
+def outputs(model: XLSR, source: torch.Tensor) -> list[torch.Tensor]:
+    return list(model.layer_outputs(source))
 
 
 def rewritten(checkpoint: Path, path: Path, change: Callable[[dict, dict], None]) -> Path:
@@ -66,7 +71,7 @@ def trained(model: torch.nn.Module) -> set[str]:
 def test_every_layer_is_tapped_before_the_last_layer_norm(tiny_checkpoint: Path) -> None:
     model = backbone(tiny_checkpoint).eval()
     with torch.no_grad():
-        layer_outputs = model(waveforms())
+        layer_outputs = outputs(model, waveforms())
         features = model.model(waveforms(), mask=False, features_only=True)["x"]
         normed = model.model.encoder.layer_norm(layer_outputs[-1].transpose(0, 1))  # B x T x C
     assert [tuple(layer.shape) for layer in layer_outputs] == [(49, 2, 48)] * N_LAYERS
@@ -78,24 +83,24 @@ def test_every_layer_is_tapped_before_the_last_layer_norm(tiny_checkpoint: Path)
 def test_each_tap_is_what_a_shorter_encoder_ends_with(tiny_checkpoint: Path) -> None:
     model = backbone(tiny_checkpoint).eval()
     with torch.no_grad():
-        layer_outputs = model(waveforms())
+        layer_outputs = outputs(model, waveforms())
         layers = model.model.encoder.layers
         for n_layers in range(1, N_LAYERS):
             model.model.encoder.layers = layers[:n_layers]
-            torch.testing.assert_close(model(waveforms())[-1], layer_outputs[n_layers - 1], rtol=0, atol=0)
+            torch.testing.assert_close(outputs(model, waveforms())[-1], layer_outputs[n_layers - 1], rtol=0, atol=0)
 
 
 def test_nothing_is_masked_in_training(tiny_checkpoint: Path) -> None:
     model = backbone(tiny_checkpoint)
-    for trained_output, output in zip(model.train()(waveforms()), model.eval()(waveforms()), strict=True):
+    for trained_output, output in zip(outputs(model.train(), waveforms()), outputs(model.eval(), waveforms()), strict=True):
         torch.testing.assert_close(trained_output, output, rtol=0, atol=1e-5)
 
 
 def test_clips_of_a_batch_do_not_touch_each_other(tiny_checkpoint: Path) -> None:
     model = backbone(tiny_checkpoint).eval()
     with torch.no_grad():
-        together = model(waveforms())
-        alone = model(waveforms()[1:])
+        together = outputs(model, waveforms())
+        alone = outputs(model, waveforms()[1:])
     for both, one in zip(together, alone, strict=True):
         torch.testing.assert_close(both[:, 1:], one, rtol=0, atol=1e-5)
 
@@ -105,17 +110,17 @@ def test_waveforms_are_heard_as_they_are(tiny_checkpoint: Path) -> None:
     assert torch.load(tiny_checkpoint)["cfg"]["task"]["normalize"]
     model = backbone(tiny_checkpoint).eval()
     with torch.no_grad():
-        assert not torch.allclose(model(waveforms())[0], model(0.1 + 5 * waveforms())[0], atol=1e-3)
+        assert not torch.allclose(outputs(model, waveforms())[0], outputs(model, 0.1 + 5 * waveforms())[0], atol=1e-3)
 
 
 @pytest.mark.parametrize("n_samples", [400, 719, 720, 1040, 16_000, 64_399, 64_400, 64_600, 64_720, 66_800, 80_000])
 def test_frames_and_samples(tiny_checkpoint: Path, n_samples: int) -> None:
     model = backbone(tiny_checkpoint).eval()
     with torch.no_grad():
-        n_frames = len(model(waveforms(n_samples, 1))[0])
+        n_frames = len(outputs(model, waveforms(n_samples, 1))[0])
     assert model.n_frames(n_samples) == n_frames == (n_samples - 400) // 320 + 1
-    fewest = model.n_samples(n_frames)
-    assert fewest <= n_samples < model.n_samples(n_frames + 1)
+    fewest = model.min_samples(n_frames)
+    assert fewest <= n_samples < model.min_samples(n_frames + 1)
     assert model.n_frames(fewest) == n_frames
     assert model.n_frames(fewest - 1) == n_frames - 1
 
@@ -141,15 +146,15 @@ def test_training_does_not_write_into_the_file(tiny_checkpoint: Path) -> None:
 
 def test_the_configuration_alone_builds_the_same_network(tiny_checkpoint: Path, tmp_path: Path) -> None:
     cfg = configuration(tiny_checkpoint, encoder_layerdrop=0.25)
-    first = XLSR(cfg)
+    first = build_backbone(cfg)
     # as fairseq writes it into a checkpoint and reads it from there, on a machine without the pre-trained file
     torch.save(OmegaConf.to_container(cfg, resolve=True, enum_to_str=True), tmp_path / "cfg.pt")
     cfg = OmegaConf.create(torch.load(tmp_path / "cfg.pt", weights_only=True))
     cfg.w2v_path = str(tmp_path / "moved away.pt")
-    second = XLSR(cfg)
+    second = build_backbone(cfg)
     assert second.model.encoder.layerdrop == 0.25
     second.load_state_dict(first.state_dict(), strict=True)
-    for left, right in zip(first.eval()(waveforms()), second.eval()(waveforms()), strict=True):
+    for left, right in zip(outputs(first.eval(), waveforms()), outputs(second.eval(), waveforms()), strict=True):
         assert torch.equal(left, right)
 
 
@@ -165,7 +170,7 @@ def test_temperatures_as_numbers_or_text(tiny_checkpoint: Path, tmp_path: Path, 
 
 
 def test_no_path() -> None:
-    with pytest.raises(CheckpointError, match="--w2v-path"):
+    with pytest.raises(SettingError, match="--w2v-path is missing"):
         backbone(None)
 
 
@@ -225,7 +230,7 @@ def test_files_that_do_not_fit_themselves(
 def test_code_in_the_configuration_of_a_detector_is_refused_too(tiny_checkpoint: Path) -> None:
     config = torch.load(tiny_checkpoint)["cfg"]["model"] | {"conv_feature_layers": "print('hello')"}
     with pytest.raises(CheckpointError, match="conv_feature_layers"):
-        XLSR(configuration(None, w2v_args=config))
+        build_backbone(configuration(None, w2v_args=config))
 
 
 @pytest.mark.parametrize(
@@ -295,24 +300,24 @@ def test_dropout_is_the_files_unless_overridden(tiny_checkpoint: Path, tmp_path:
 
 def test_overrides_leave_the_files_configuration_in_the_checkpoint(tiny_checkpoint: Path) -> None:
     cfg = configuration(tiny_checkpoint, **RATES)
-    XLSR(cfg)
+    build_backbone(cfg)
     assert cfg.w2v_args.dropout == 0.0
-    assert rates(XLSR(cfg)) == RATES
+    assert rates(build_backbone(cfg)) == RATES
 
 
 def test_dropout_works_in_training_only(tiny_checkpoint: Path) -> None:
     model = backbone(tiny_checkpoint, dropout=0.5)
     with torch.no_grad():
-        assert not torch.equal(model.train()(waveforms())[-1], model(waveforms())[-1])
-        assert torch.equal(model.eval()(waveforms())[-1], model(waveforms())[-1])
+        assert not torch.equal(outputs(model.train(), waveforms())[-1], outputs(model, waveforms())[-1])
+        assert torch.equal(outputs(model.eval(), waveforms())[-1], outputs(model, waveforms())[-1])
 
 
 def test_layerdrop_skips_layers_in_training_only(tiny_checkpoint: Path) -> None:
     model = backbone(tiny_checkpoint, encoder_layerdrop=0.5)
     np.random.seed(0)
     with torch.no_grad():
-        assert len({len(model.train()(waveforms(1040))) for _ in range(20)}) > 2
-        assert {len(model.eval()(waveforms(1040))) for _ in range(5)} == {N_LAYERS}
+        assert len({len(outputs(model.train(), waveforms(1040))) for _ in range(20)}) > 2
+        assert {len(outputs(model.eval(), waveforms(1040))) for _ in range(5)} == {N_LAYERS}
 
 
 # Freezing
@@ -340,12 +345,12 @@ def test_freezing_below_a_layer(tiny_checkpoint: Path, layer: int) -> None:
     frozen = names_before_layer(model, layer)
     assert len(frozen) == 35 + 16 * layer  # 7 convolutions with norms, a norm, a projection, pos_conv
     assert trained(model) == everything - frozen
-    assert [output.requires_grad for output in model(waveforms(1040))] == [number >= layer for number in range(N_LAYERS)]
+    assert [output.requires_grad for output in outputs(model, waveforms(1040))] == [number >= layer for number in range(N_LAYERS)]
 
 
 def test_every_trained_parameter_gets_a_gradient(tiny_checkpoint: Path) -> None:
     model = backbone(tiny_checkpoint)
-    sum(output.square().sum() for output in model(waveforms(1040))).backward()
+    sum(output.square().sum() for output in outputs(model, waveforms(1040))).backward()
     received = {name.removeprefix("model.") for name, parameter in model.named_parameters() if parameter.grad is not None}
     assert received == trained(model) - {"encoder.layer_norm.weight", "encoder.layer_norm.bias"}
 
@@ -357,7 +362,7 @@ def test_freezing_below_a_layer_that_is_not_there(tiny_checkpoint: Path, layer: 
 
 
 def test_a_frozen_start_of_no_length(tiny_checkpoint: Path) -> None:
-    with pytest.raises(SettingError, match="--freeze-backbone-updates -3: give a number from 0 on"):
+    with pytest.raises(SettingError, match="--freeze-backbone-updates -3: must be >= 0"):
         backbone(tiny_checkpoint, freeze_backbone_updates=-3)
 
 
@@ -365,8 +370,8 @@ def test_a_frozen_start_of_no_length(tiny_checkpoint: Path) -> None:
 def test_layers_frozen_below_have_no_dropout(tiny_checkpoint: Path, rate: str) -> None:
     model = backbone(tiny_checkpoint, freeze_below_layer=2, **{rate: 0.5})
     for _ in range(2):  # fairseq goes back to training after each validation
-        expected = model.eval()(waveforms())
-        layer_outputs = model.train()(waveforms())
+        expected = outputs(model.eval(), waveforms())
+        layer_outputs = outputs(model.train(), waveforms())
         assert all(map(torch.equal, layer_outputs[:2], expected))
     if rate != "dropout_input":  # the layers above are trained, with dropout
         assert not torch.allclose(layer_outputs[2], expected[2], atol=1e-3)
@@ -376,9 +381,9 @@ def test_layers_frozen_below_have_no_dropout(tiny_checkpoint: Path, rate: str) -
 def test_a_frozen_backbone_trains_nothing_and_has_no_dropout(tiny_checkpoint: Path, layer: int) -> None:
     model = backbone(tiny_checkpoint, freeze_backbone=True, freeze_below_layer=layer, dropout=0.5, encoder_layerdrop=0.5)
     assert trained(model) == set()
-    expected = model.eval()(waveforms())
+    expected = outputs(model.eval(), waveforms())
     for _ in range(3):
-        layer_outputs = model.train()(waveforms())
+        layer_outputs = outputs(model.train(), waveforms())
         assert not any(output.requires_grad for output in layer_outputs)
         for output, other in zip(layer_outputs, expected, strict=True):
             assert torch.equal(output, other)
@@ -389,7 +394,7 @@ def test_a_frozen_start_lets_gradients_through_from_its_last_update_on(tiny_chec
     model = backbone(tiny_checkpoint, freeze_backbone_updates=3).train()
     for num_updates in range(6):
         model.set_num_updates(num_updates)
-        assert model(waveforms(1040))[-1].requires_grad == (num_updates >= 3)
+        assert outputs(model, waveforms(1040))[-1].requires_grad == (num_updates >= 3)
 
 
 def test_the_network_is_fairseqs_own(tiny_checkpoint: Path) -> None:

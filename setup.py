@@ -25,7 +25,14 @@ setup(
         "data": ["huggingface_hub>=1,<3"],
         "onnx": ["onnx>=1.17,<2", "onnxruntime>=1.20,<2", "onnxscript>=0.5,<1"],  # onnxruntime alone scores what is exported
         "report": ["matplotlib>=3.8,<4", "jinja2>=3.1,<4"],
-        "test": ["pytest>=8,<10", "hypothesis>=6.100,<7", "scikit-learn>=1.3,<2", "transformers>=5,<6", "ruff==0.17.5"],
+        "test": [
+            "pytest>=8,<10",
+            "pytest-xdist>=3.6,<4",
+            "hypothesis>=6.100,<7",
+            "scikit-learn>=1.3,<2",
+            "transformers>=5,<6",
+            "ruff==0.17.5",
+        ],
         "web": [],
     },
     entry_points={"console_scripts": ["sls=sls_plugin.__main__:main"]},

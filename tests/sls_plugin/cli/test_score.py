@@ -6,17 +6,17 @@ import os
 import resource
 import shutil
 import signal
-import socket
 import subprocess
 import sys
-from collections.abc import Sequence
-from contextlib import redirect_stdout
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 from detectors import write_detector
+from torch.distributed import TCPStore
 
 from protocols import Trial, write_manifest
 from sls_plugin.__main__ import main
@@ -411,30 +411,37 @@ def test_processes_of_torchrun_give_the_scores_of_one(corpus, checkpoint, undist
     assert_same_run(output, undisturbed)
 
 
-def start_processes(command: Sequence[str], n_processes: int) -> list[subprocess.Popen]:
-    """The processes that torchrun would start, without the watch that it keeps on them."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    common = os.environ | {"WORLD_SIZE": str(n_processes), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    return [
-        subprocess.Popen(command, env=common | {"RANK": str(rank), "LOCAL_RANK": str(rank)}, stderr=subprocess.PIPE, text=True)
-        for rank in range(n_processes)
-    ]
+@contextmanager
+def processes_of(command: Sequence[str], n_processes: int) -> Iterator[list[subprocess.Popen]]:
+    """The processes that torchrun would start, without the watch that it keeps on them.
+
+    Like torchrun's, their meeting place is a server that is there before them, and so has a port for certain.
+    """
+    server = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    common = {"WORLD_SIZE": str(n_processes), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(server.port)}
+    common = os.environ | common | {"TORCHELASTIC_USE_AGENT_STORE": "True"}
+    with ExitStack() as processes:
+        yield [
+            processes.enter_context(
+                subprocess.Popen(
+                    command, env=common | {"RANK": str(rank), "LOCAL_RANK": str(rank)}, stderr=subprocess.PIPE, text=True
+                )
+            )
+            for rank in range(n_processes)
+        ]
 
 
 def test_a_dead_process_hangs_no_other_and_loses_nothing(corpus, checkpoint, tmp_path, capsys) -> None:
     output = tmp_path / "scores.txt"
     command = score(checkpoint, corpus / "sound.tsv", output)
-    first, second = start_processes(signalled("SIGKILL", command, rank=1), 2)
-    with first, second:
+    with processes_of(signalled("SIGKILL", command, rank=1), 2) as (first, second):
         _, error = first.communicate(timeout=HANGS)
     assert (first.returncode, second.returncode) == (1, -signal.SIGKILL)
     assert error.endswith("sls score: error: another process of this run has stopped: mend what it told, then --resume\n")
     assert n_kept(output) == 76  # all its share
     assert main([*command, "--resume"]) == 1  # as a single process, for which the shares are others
     assert "scores.txt.partial: of a run that differs in processes: " in capsys.readouterr().err
-    processes = start_processes([*SLS, *command, "--resume"], 2)
-    assert [process.wait(timeout=HANGS) for process in processes] == [0, 0]
+    with processes_of([*SLS, *command, "--resume"], 2) as processes:
+        assert [process.wait(timeout=HANGS) for process in processes] == [0, 0]
     assert list(read_scores(output)) == [f"two words {number}" for number in range(N_TRIALS) if number != N_TRIALS - 50]
     assert not list(tmp_path.glob("*.partial*"))

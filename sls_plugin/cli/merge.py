@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     """Join, check and write."""
     from sls_plugin.inference.inputs import read_inputs
     from sls_plugin.scores.merge import in_order, merge_outcomes
-    from sls_plugin.scores.run_metadata import write_record
+    from sls_plugin.scores.run_metadata import write_metadata
     from sls_plugin.scores.score_file import write_outcomes
     from sls_plugin.scores.timeline import merge_timelines
 
@@ -47,5 +47,5 @@ def run(args: argparse.Namespace) -> int:
     merge_timelines(paths, args.output, outcomes)
     numbers = write_outcomes(args.output, outcomes.items)
     if record:
-        write_record(args.output, record)
+        write_metadata(args.output, record)
     return print_summary(args.output, *numbers)

@@ -8,7 +8,7 @@ import numpy as np
 
 from protocols import DataError, Trial
 from protocols.keys import Keys
-from sls_plugin.scores.score_file import counted, read_scores
+from sls_plugin.scores.score_file import read_scores, summarise
 
 AUDIO_SUFFIXES = (".wav", ".flac")
 
@@ -67,8 +67,8 @@ def _joined(path: str | Path, scores: Mapping[str, float], keys: Keys, allow_mis
     if not unknown and (allow_missing or not missing):
         return scores
     problems = [
-        counted([repr(name) for name in unknown], "id is not in the keys", "ids are not in the keys"),
-        counted(missing, "trial of the keys has no score", "trials of the keys have no score"),
+        summarise([repr(name) for name in unknown], "id is not in the keys", "ids are not in the keys"),
+        summarise(missing, "trial of the keys has no score", "trials of the keys have no score"),
     ]
     raise DataError(f"{path}: {', '.join(filter(None, problems))}: {_remedy(unknown, missing, chosen)}")
 

@@ -12,7 +12,7 @@ from sls_plugin.inference.engine import ScoringEngine
 
 @torch.inference_mode()
 def mean_layer_weights(engine: ScoringEngine, trials: Sequence[Trial]) -> dict[str, np.ndarray]:
-    """The mean weights of the layers, from the lowest on, over the trials of each class: bonafide, spoof, or unknown.
+    """The mean weights of the layers, from the lowest up, over the trials of each class: bonafide, spoof, or unknown.
 
     Raises DataError when the engine's model has no layer weights, on a recording that cannot be read, and on NaN.
     """
@@ -26,7 +26,7 @@ def mean_layer_weights(engine: ScoringEngine, trials: Sequence[Trial]) -> dict[s
         for trial, trial_weights in zip(batch, weights.T.double().cpu().numpy(), strict=True):
             if np.isnan(trial_weights).any():
                 raise DataError(
-                    f"{trial.audio}: trial {trial.id}: the layers' weights are NaN: look for damage with "
+                    f"{trial.audio}: trial {trial.id}: the layer weights are NaN: check for damage with "
                     "`python -m fairseq_ckpt verify` on the checkpoint"
                 )
             label = trial.label or "unknown"

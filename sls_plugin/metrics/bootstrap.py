@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sls_plugin.metrics.det import Rates, finite
+from sls_plugin.metrics.det import Rates, check_finite
 
 Counts = NDArray[np.int64]
 
@@ -40,8 +40,8 @@ def bootstrap_eers(
     scores, is_bonafide = np.atleast_2d(scores), np.asarray(is_bonafide, dtype=bool)
     if scores.ndim != 2 or is_bonafide.shape != scores.shape[1:]:
         raise ValueError(f"scores of shape {scores.shape} need as many labels, not labels of shape {is_bonafide.shape}")
-    finite(scores[:, is_bonafide], "bona fide")
-    finite(scores[:, ~is_bonafide], "spoof")
+    check_finite(scores[:, is_bonafide], "bona fide")
+    check_finite(scores[:, ~is_bonafide], "spoof")
     bonafide_first = np.argsort(~is_bonafide, kind="stable")
     n_bonafide = int(is_bonafide.sum())
     if speakers is None:

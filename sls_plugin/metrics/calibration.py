@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from scipy.optimize import minimize
 from scipy.special import expit, logit
 
-from sls_plugin.metrics.det import Rates, finite
+from sls_plugin.metrics.det import Rates, check_finite
 
 # Where scores separate the classes, as they may on a development set of a good detector, likelihood grows with the
 # weights for ever. This penalty stops it at log-likelihood ratios of some ten, and elsewhere moves no third digit.
@@ -51,8 +51,8 @@ def fit_calibration(bonafide: ArrayLike, spoof: ArrayLike, prior: float = 0.5) -
         raise ValueError(f"bona fide scores of {bonafide.shape[1]} systems, spoof scores of {spoof.shape[1]}")
     if not 0 < prior < 1:
         raise ValueError(f"the prior of bona fide must lie between 0 and 1, not at {prior}")
-    finite(bonafide, "bona fide")
-    finite(spoof, "spoof")
+    check_finite(bonafide, "bona fide")
+    check_finite(spoof, "spoof")
     scores = np.concatenate([bonafide, spoof])
     centre, spread = scores.mean(axis=0), scores.std(axis=0)
     spread[np.ptp(scores, axis=0) == 0] = 1  # a system that says the same of every trial: the penalty leaves it no weight

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sls_plugin.metrics.det import Rates, closest, det_curve_of_sorted, finite, lowest
+from sls_plugin.metrics.det import Rates, check_finite, det_curve_of_sorted, eer_at, min_cost
 from sls_plugin.metrics.tdcf import ASVErrorRates, asv_error_rates_at, asv_threshold, normalised_tdcf, tdcf_coefficients
 
 Cell = tuple[int, int]
@@ -52,7 +52,7 @@ def eer_table(
     """
     eers = np.full((n_rows + 1, n_columns + 1), np.nan)
     for cell, curve in _curves(scores, is_bonafide, row, column, n_rows, n_columns):
-        eers[cell], _ = closest(*curve)
+        eers[cell], _ = eer_at(*curve)
     return eers
 
 
@@ -74,11 +74,11 @@ def tdcf_table(
     table = TDCFTable(*np.full((5, n_rows + 1, n_columns + 1), np.nan))
     for cell, curve in _curves(scores, is_bonafide, row, column, n_rows, n_columns):
         false_rejection, false_acceptance, thresholds = curve
-        table.eer[cell], _ = closest(*curve)
+        table.eer[cell], _ = eer_at(*curve)
         coefficients = tdcf_coefficients(rates[cell])
         if np.isfinite([coefficients.c0, coefficients.c1, coefficients.c2]).all():
             table.c0[cell], table.c1[cell], table.c2[cell] = coefficients.c0, coefficients.c1, coefficients.c2
-            table.min_tdcf[cell], _ = lowest(normalised_tdcf(false_rejection, false_acceptance, coefficients), thresholds)
+            table.min_tdcf[cell], _ = min_cost(normalised_tdcf(false_rejection, false_acceptance, coefficients), thresholds)
     return table
 
 
@@ -86,7 +86,7 @@ def _curves(
     scores: ArrayLike, is_bonafide: ArrayLike, row: ArrayLike, column: ArrayLike, n_rows: int, n_columns: int
 ) -> Iterator[tuple[Cell, Curve]]:
     """Every cell with trials of both classes, and its DET curve."""
-    scores, is_bonafide = finite(scores, "countermeasure"), np.asarray(is_bonafide, dtype=bool)
+    scores, is_bonafide = check_finite(scores, "countermeasure"), np.asarray(is_bonafide, dtype=bool)
     if is_bonafide.shape != scores.shape:
         raise ValueError(f"{scores.size} scores, but labels of shape {is_bonafide.shape}: give one label per trial")
     row, column = _codes(row, n_rows, scores.size, "row"), _codes(column, n_columns, scores.size, "column")

@@ -39,6 +39,9 @@ def cllr(bonafide: ArrayLike, spoof: ArrayLike) -> float:
     """The cost of natural-log likelihood ratios over all thresholds, in bits; an uninformative system, with scores of 0, costs 1.
 
     Raises ValueError as `det_curve` does.
+
+    >>> cllr(bonafide=[0.0, 0.0], spoof=[0.0])
+    1.0
     """
     bonafide_cost = np.logaddexp(0, -check_finite(bonafide, "bona fide")).mean()
     spoof_cost = np.logaddexp(0, check_finite(spoof, "spoof")).mean()

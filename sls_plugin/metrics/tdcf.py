@@ -94,7 +94,7 @@ def min_tdcf_2021(bonafide: ArrayLike, spoof: ArrayLike, rates: ASVErrorRates) -
     >>> asv = ASVErrorRates(miss=0.02, false_acceptance=0.02, spoof_acceptance=0.3)
     >>> cost, threshold = min_tdcf_2021(bonafide=[0.2, 1.5, 2.0, 3.1], spoof=[-2.0, -1.0, 0.5, -0.3], rates=asv)
     >>> round(cost, 4), threshold
-    (0.0, 0.0)
+    (0.341, -0.3)
     """
     return _min_tdcf(bonafide, spoof, tdcf_coefficients(rates))
 

@@ -1,14 +1,16 @@
-"""What all commands share: numbers and options, how an error ends a command, the summary of a score file."""
+"""What all commands share: numbers and options, tables in their help, how an error ends them, the summary of a score file."""
 
 import argparse
 import errno
 import math
 import os
 import sys
-from collections.abc import Callable
+import textwrap
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NoReturn
 
+from fairseq_ckpt.cli.common import WIDTH
 from protocols import SettingError, UserError
 from protocols.audio_format import SAMPLE_RATE
 
@@ -60,6 +62,17 @@ def print_summary(output: Path, n_scores: int, n_broken: int) -> int:
         return 0
     print(f"{written}; {n_broken:,} broken, with reasons: {errors_path(output)}", file=sys.stderr)
     return 1
+
+
+def help_table(texts: Mapping[str, str]) -> str:
+    """A line or more for each name, in the width of a help text: the name, and its text beside it."""
+    width = max(map(len, texts)) + 4
+    wrapper = textwrap.TextWrapper(WIDTH, subsequent_indent=" " * width, break_on_hyphens=False)
+    lines = []
+    for name, text in texts.items():
+        wrapper.initial_indent = f"  {name}".ljust(width)
+        lines.append(wrapper.fill(text))
+    return "\n".join(lines)
 
 
 def positive(text: str) -> int:

@@ -8,10 +8,8 @@ from pathlib import Path
 from protocols.corpora import CORPORA, canonical_name
 from protocols.files import replacing
 from protocols.keys import PHASES, read_keys
-from sls_plugin.cli.common import add_resampling
+from sls_plugin.cli.common import add_resampling, help_table
 from sls_plugin.scores.outputs import refuse_inputs
-
-from .corpora import help_table
 
 HELP = "compare scores with the keys of a corpus"
 

@@ -10,9 +10,7 @@ from protocols.corpora import CORPORA, canonical_name
 from protocols.corpus import Reader
 from protocols.recordings import MissingRecordings, with_durations
 from protocols.trial import LABELS
-from sls_plugin.cli.common import positive
-
-from .corpora import help_table
+from sls_plugin.cli.common import help_table, positive
 
 HELP = "write the manifest of a corpus"
 

@@ -4,7 +4,7 @@ import argparse
 from collections import Counter
 from pathlib import Path
 
-from sls_plugin.cli.common import add_recordings
+from sls_plugin.cli.common import add_computing, add_recordings
 from sls_plugin.scores.outputs import refuse_inputs
 
 HELP = "show the weight of each layer of a trained SLS, class by class"
@@ -14,10 +14,10 @@ examples:
   sls explain checkpoint_best.pt DATA/eval.tsv
   sls explain checkpoint_best.pt recordings/ --output layers.tsv
 
-A weight is the gate of a layer (0 to 1), or its share where layers are weighed by a softmax, averaged
-over the trials of a class: bonafide, spoof, or unknown where there is no label. The bar is the higher
-one of a row, relative to the highest weight. Layers count from 0, the lowest; with a softmax over all
-hidden states, 0 is what enters the lowest layer.
+A weight is the gate of a layer (0 to 1), or its share where a softmax weights the layers, averaged
+over the trials of a class: bonafide, spoof, or unknown without a label. The bar shows the highest
+weight of the layer, relative to that of all layers. Layers are counted from 0, the lowest; with a
+softmax over all hidden states, 0 is the input of the lowest layer.
 """
 BAR = 40  # characters
 
@@ -25,9 +25,11 @@ BAR = 40  # characters
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `sls explain`."""
     parser.epilog = EPILOG
-    parser.add_argument("checkpoint", metavar="CKPT", help="checkpoint of SLS")
-    parser.add_argument("--output", metavar="FILE", type=Path, help="write the weights too, a tab-separated table")
-    add_recordings(parser)
+    files = parser.add_argument_group("files")
+    files.add_argument("checkpoint", metavar="CKPT", help="checkpoint of SLS")
+    add_recordings(files)
+    files.add_argument("--output", metavar="FILE", type=Path, help="also write the weights as a tab-separated table")
+    add_computing(parser)
 
 
 def run(args: argparse.Namespace) -> int:

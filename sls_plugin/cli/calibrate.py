@@ -17,9 +17,9 @@ examples:
       --output fused_llr.txt
 
 A logistic regression on labelled trials, ideally a development set that no system was trained on,
-gives each system a weight, and all of them one offset. The weighted sums are natural-log likelihood
-ratios of bona fide against spoof: above 0 the recording speaks for bona fide; prior and costs move
-the threshold.
+gives each system a weight, and all of them one offset. The weighted sums are natural-log
+likelihood ratios of bona fide against spoof: above 0 the recording is more likely bona fide. Other
+priors or costs move that threshold.
 """
 
 
@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `sls calibrate`."""
     parser.epilog = EPILOG
     labelled = parser.add_argument_group("what to learn from")
-    labelled.add_argument("scores", metavar="SCORES", type=Path, nargs="+", help="score file of each system, labelled trials")
+    labelled.add_argument("scores", metavar="SCORES", type=Path, nargs="+", help="score files of labelled trials, one per system")
     labelled.add_argument("--keys", metavar="PATH", type=Path, required=True, help="key file, or a folder that contains it")
     add_corpus(labelled, default="labels")
     add_trials(parser, "learn from trials")

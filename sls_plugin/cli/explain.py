@@ -1,4 +1,4 @@
-"""`sls explain`: which layers a trained SLS listens to."""
+"""`sls explain`: how much weight a trained SLS gives each layer."""
 
 import argparse
 from collections import Counter
@@ -15,8 +15,8 @@ examples:
   sls explain checkpoint_best.pt recordings/ --output layers.tsv
 
 A weight is the gate of a layer (0 to 1), or its share where a softmax weights the layers, averaged
-over the trials of a class: bonafide, spoof, or unknown without a label. The bar shows the highest
-weight of the layer, relative to that of all layers. Layers are counted from 0, the lowest; with a
+over the trials of a class: bonafide, spoof, or unknown without a label. The bar of a layer shows its
+highest weight, relative to the highest of all layers. Layers are counted from 0, the lowest; with a
 softmax over all hidden states, 0 is the input of the lowest layer.
 """
 BAR = 40  # characters
@@ -39,29 +39,16 @@ def run(args: argparse.Namespace) -> int:
     refuse_inputs(args.output, map(Path, (args.checkpoint, *args.inputs)))
     trials = read_inputs(args.inputs)
 
-    import torch  # slow to import: the problems above are told first
+    from sls_plugin.inference.layer_weights import layer_weights_of, write_layer_weights  # slow to import
 
-    from protocols.files import replacing
-    from sls_plugin.inference.device import usable_device
-    from sls_plugin.inference.engine import ScoringEngine
-    from sls_plugin.inference.layer_weights import mean_layer_weights
-    from sls_plugin.inference.load import load_detector
-
-    device = usable_device(args.device)
-    detector = load_detector(args.checkpoint)
-    settings = {"device": device, "dtype": torch.float32, "batch_size": args.batch_size, "num_workers": args.num_workers}
-    engine = ScoringEngine(detector.model, detector.segment, **settings)
-    weights = mean_layer_weights(engine, trials)
-    rows = list(enumerate(zip(*(of_class.tolist() for of_class in weights.values()), strict=True)))
-    highest = max(max(row) for _, row in rows) or 1.0  # closed gates have no bars
+    weights = layer_weights_of(args.checkpoint, trials, args.batch_size, args.device, args.num_workers)
     n_trials = Counter(trial.label or "unknown" for trial in trials)
     print(f"mean weights over {', '.join(f'{n_trials[label]:,} {label}' for label in weights)} trials")
     print("layer" + "".join(f"{label:>12}" for label in weights))
-    for layer, row in rows:
+    highest = max(float(class_weights.max()) for class_weights in weights.values()) or 1.0  # closed gates have no bars
+    for layer, row in enumerate(zip(*weights.values(), strict=True)):
         bar = "#" * round(BAR * max(row) / highest)
         print(f"{layer:>5}" + "".join(f"{weight:>12.6f}" for weight in row) + f"  {bar}")
     if args.output:
-        with replacing(args.output) as temporary:
-            lines = ["\t".join(("layer", *weights)), *("\t".join(map(repr, (layer, *row))) for layer, row in rows)]
-            temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        write_layer_weights(args.output, weights)
     return 0

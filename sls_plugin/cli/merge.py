@@ -13,10 +13,11 @@ examples:
   sls merge scores.0.txt scores.1.txt scores.2.txt --output scores.txt
   sls merge scores.{0..15}.txt --output scores.txt --manifest DATA/eval.tsv
 
-Files that `sls score --shard` wrote must belong together: the same checkpoint, trials and settings,
-and no shard missing. With --manifest, files of other programs are checked too: no trial is missing,
-unknown or repeated, and the output is in the order of the manifest. Broken recordings that
---skip-broken left out are listed in FILE.errors.tsv, and the exit status is 1, as with `sls score`.
+Files that `sls score --shard` wrote must belong together: the same checkpoint, trials and
+settings, and no shard missing. With --manifest, files of other programs are checked too: no trial
+is missing, unknown or repeated, and the output is in the order of the manifest. Broken recordings
+that --skip-broken left out are listed in FILE.errors.tsv, and the exit status is 1, as with
+`sls score`.
 """
 
 

@@ -18,8 +18,9 @@ examples:
   sls options asvspoof sls_xlsr_300m weighted_cross_entropy
   sls options
 
-`fairseq-train --help` ends before the options of a user directory. The last example lists the names.
-An option here is a setting of fairseq-hydra-train too, with underscores: task.max_samples=64600.
+`fairseq-train --help` stops before the options of a user directory; this command prints them. The
+last example lists the names. fairseq-hydra-train has the same settings, with underscores:
+task.max_samples=64600 for --max-samples 64600.
 """
 COLUMN = 32  # where the help of an option begins
 NO_BREAK = "\N{NO-BREAK SPACE}"

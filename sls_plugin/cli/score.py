@@ -25,11 +25,12 @@ a Slurm array (sbatch --array=0-15), merged afterwards:
 long recordings, a window of 4.04 s every 2 s; their scores go to scores.txt.timeline.tsv:
   sls score checkpoint_best.pt interview.flac --windows 4.04 --hop 2 --output scores.txt
 
-A higher score means more bona fide. It is the score that the detector's authors publish: log p(bona
-fide) for SLS and RawNet2, p(bona fide) for xlsr_linear and the prosody encoder, else a logit.
+A higher score means more bona fide. It is the score that the detector's authors publish:
+log p(bona fide) for SLS and RawNet2, p(bona fide) for xlsr_linear and the prosody encoder, else a
+logit.
 
 Scores are kept in FILE.partial until all trials are scored; --resume continues a run that was
-stopped, and gives the same scores. FILE.run.json records the checkpoint, trials and settings of the run.
+stopped, and gives the same scores. FILE.run.json records the checkpoint, trials and settings.
 """
 
 

@@ -19,6 +19,8 @@ NYQUIST = SAMPLE_RATE / 2
 
 @dataclass
 class RawBoostConfig(FairseqDataclass):
+    """RawBoost, with the authors' name of each parameter in parentheses."""
+
     rawboost_algorithm: int = field(
         default=3,
         metadata={

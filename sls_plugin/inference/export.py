@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from fairseq_ckpt.fingerprint import file_sha256
 from fairseq_ckpt.reading import checkpoint_file
-from protocols import DataError
+from protocols import DataError, SettingError
 from protocols.audio_format import SAMPLE_RATE
 from protocols.files import replacing
 from sls_plugin.inference.load import load_detector
@@ -61,8 +61,11 @@ def export_detector(checkpoint: str | Path, path: Path) -> float:
     """Write the detector of a checkpoint as `.onnx` or `.pt2`; returns the largest difference from the checkpoint's outputs.
 
     The file takes any number of clips of the checkpoint's length. It is written only if its outputs agree within 1e-4.
+    Raises SettingError on another suffix.
     """
-    write, read = (_write_onnx, _read_onnx) if path.suffix == SUFFIX else (_write_program, _read_program)
+    if path.suffix not in FORMATS:
+        raise SettingError(f"{path}: end its name in {' or '.join(FORMATS)}")
+    write, read = FORMATS[path.suffix]
     if write is _write_onnx:
         _require_packages(path)
     loaded = load_detector(checkpoint)
@@ -113,6 +116,9 @@ def _write_program(program: torch.export.ExportedProgram, path: Path, metadata: 
 def _read_program(path: Path) -> Outputs:
     with open(path, "rb") as file:
         return torch.export.load(file).module()
+
+
+FORMATS = {SUFFIX: (_write_onnx, _read_onnx), ".pt2": (_write_program, _read_program)}  # by the suffix of the file
 
 
 @contextmanager

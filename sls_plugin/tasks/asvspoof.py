@@ -34,6 +34,8 @@ if is_fairseq_command(sys.argv) and names_our_task(sys.argv):
 
 @dataclass
 class AsvspoofConfig(RawBoostConfig):
+    """The manifests, and what becomes of a recording."""
+
     data: str = field(default=MISSING, metadata={"help": "folder of the manifests: train.tsv, dev.tsv, eval.tsv"})
     audio_root: Optional[str] = field(
         default=None, metadata={"help": "folder of relative audio paths; by default the manifest's own"}

@@ -129,7 +129,7 @@ def test_generate_without_labels_writes_scores(trained, data, tmp_path) -> None:
         "--results-path", str(tmp_path / "out"), "--scoring", "eer",
     )  # fmt: skip
     assert len(read_scores(tmp_path / "out" / "scores-eval.txt")) == SPLITS["eval"]
-    assert "EER not defined" in printed
+    assert "EER undefined" in printed
 
 
 def test_epochs_differ_in_batches_and_draws_whatever_the_workers(data) -> None:

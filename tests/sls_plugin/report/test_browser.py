@@ -73,7 +73,7 @@ def look(tmp_path):
             "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", f"--user-data-dir={tmp_path / 'user'}",
         ]  # fmt: skip
         command = [BROWSER, *options, "--dump-dom", (tmp_path / "wrapper.html").as_uri()]
-        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=900)
         seen = json.loads(html.unescape(re.search(r"<pre>(.+?)</pre>", done.stdout)[1]))
         return seen, [line for line in done.stderr.splitlines() if "CONSOLE" in line]
 

@@ -144,7 +144,7 @@ with Journal(Path(sys.argv[1]), {RECORD!r}, trials, 3) as journal:
 def test_a_second_process_is_refused_until_the_first_dies(tmp_path: Path) -> None:
     """Even when the first one leaves a child behind that inherited the open file, as data workers do."""
     path = tmp_path / "partial"
-    code = WRITE + "    if child := os.fork(): print(child, flush=True)\n    time.sleep(60)"
+    code = WRITE + "    if child := os.fork(): print(child, flush=True)\n    time.sleep(900)"
     with subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE, text=True) as first:
         orphan = int(first.stdout.readline())
         try:

@@ -132,10 +132,10 @@ def test_the_heads_learning_rate_is_its_own() -> None:
         detector(head_lr_scale=0.0)
 
 
-def test_sixteen_clips_are_told_apart_after_28_updates(tmp_path: Path) -> None:
+def test_sixteen_clips_are_told_apart_after_32_updates(tmp_path: Path) -> None:
     make_random(NARROW, tmp_path / "narrow.pt")
-    loss, eer = train("xlsr_aasist_300m", "--w2v-path", str(tmp_path / "narrow.pt"), n_samples=4_000, n_updates=28, lr=1e-3)
-    assert loss < 0.55
+    loss, eer = train("xlsr_aasist_300m", "--w2v-path", str(tmp_path / "narrow.pt"), n_samples=4_000, n_updates=32, lr=1e-3)
+    assert loss < 0.6
     assert eer < 0.2
 
 

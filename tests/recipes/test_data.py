@@ -320,7 +320,8 @@ def test_the_script_lists_every_corpus_from_any_folder(recipe: ModuleType, tmp_p
     for name, (title, download) in offers.items():
         assert f"{name} " in outcome.stdout
         assert f"GB  {title}\n" in outcome.stdout
-        assert f"{download.licence}; {download.page}" in outcome.stdout
+        assert f" {download.licence}\n" in outcome.stdout
+        assert f" {download.page}\n" in outcome.stdout
 
 
 def test_the_list_may_be_cut_off_by_its_reader(recipe: ModuleType) -> None:

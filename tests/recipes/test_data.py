@@ -155,7 +155,7 @@ def test_given_again_it_does_nothing(tiny: Tiny, capsys: pytest.CaptureFixture[s
 def test_it_goes_on_where_it_broke_off(tiny: Tiny, capsys: pytest.CaptureFixture[str]) -> None:
     tiny.server.breaks_after = 20_000
     assert tiny.download() == 1
-    assert "after 20,000 bytes: give the same command again to go on from there" in problem(capsys)
+    assert "after 20,000 bytes: give the same command again to resume" in problem(capsys)
     tiny.server.breaks_after = None
     assert tiny.download() == 0
     assert tiny.server.ranges[0] == "bytes=20000-"

@@ -11,7 +11,7 @@ import torch
 from .checkpoint import Checkpoint, parse, plain_config, read, require_known
 from .detectors import find_detector
 from .errors import CheckpointError
-from .identification import LAYOUTS, is_ours
+from .identification import LAYOUTS, XLSR, is_ours
 from .layout import Layout
 from .reading import checkpoint_file, read_checkpoint
 from .settings import plain_settings
@@ -128,7 +128,7 @@ def _require_fitting(model: dict[str, Any], checkpoint: Checkpoint) -> None:
     if checkpoint.comparison.differences:
         reason = f"its tensors do not fit its configuration ({checkpoint.comparison.differences[0]})"
         raise CheckpointError(f"{path}: {reason}: name another file")
-    if isinstance(model.get("w2v_args"), dict):
+    if isinstance(model.get("w2v_args"), dict) and model.get("backbone", XLSR) == XLSR:
         require_matching_sizes(model["w2v_args"], strip_prefix(DETECTOR_PREFIX, checkpoint.shapes), path)
     if checkpoint.layout not in LAYOUTS:
         return

@@ -27,7 +27,7 @@ def download(file: Published, output: str | Path) -> None:
     """
     output = Path(output)
     if output.exists():
-        raise CheckpointError(f"{output}: exists already: remove it, or name another file")
+        raise CheckpointError(f"{output}: already exists: remove it, or name another file")
     output.parent.mkdir(parents=True, exist_ok=True)
     partial = output.with_name(f"{output.name}.part")
     n_there = partial.stat().st_size if partial.exists() else 0

@@ -12,6 +12,7 @@ PRETRAINED = (
     Layout("xlsr", "XLS-R or wav2vec 2.0, pre-trained with fairseq", lambda shapes: Wav2VecSpec.from_shapes(shapes).tensors()),
     Layout("huggingface", "XLS-R or wav2vec 2.0, pre-trained, of Hugging Face", hugging_face_tensors),
 )
+XLSR = "xlsr"  # the backbone of all published detectors that have one
 LAYOUTS = (*PRETRAINED, *(detector.layout for detector in DETECTORS if detector.layout))
 
 
@@ -27,7 +28,8 @@ def identify(shapes: Shapes, config: dict[str, Any] | None) -> Comparison:
         return nearest(shapes)
     model = config["model"]
     detector = find_detector(model.get("_name"))
-    if detector and detector.layout and all(model.get(key, value) == value for key, value in detector.variant.items()):
+    published = {"backbone": XLSR} | dict(detector.variant) if detector else {}
+    if detector and detector.layout and all(model.get(key, value) == value for key, value in published.items()):
         return compare(detector.layout, shapes)
     return compare(Layout(str(model.get("_name", "")), "of no published layout", lambda shapes: shapes), shapes)
 

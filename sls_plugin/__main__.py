@@ -4,24 +4,28 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from types import ModuleType
 
-from sls_plugin.cli import calibrate, evaluate, explain, export, merge, models, prepare, report, score
-from sls_plugin.cli.common import run_main
+from fairseq_ckpt.cli.common import HelpFormatter, add_command, add_help
+from sls_plugin.cli import calibrate, evaluate, explain, export, merge, models, options, prepare, report, score
+from sls_plugin.cli.common import help_table, run_main
 
 # Large pages for large tensors save a tenth of the time on Linux. torch reads this once, when it is imported.
 os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
-COMMANDS = {
-    "models": models,
-    "prepare": prepare,
-    "score": score,
-    "merge": merge,
-    "evaluate": evaluate,
-    "calibrate": calibrate,
-    "report": report,
-    "explain": explain,
-    "export": export,
+GROUPS = {
+    "data": {"prepare": prepare},
+    "scoring": {"score": score, "merge": merge},
+    "evaluation": {"evaluate": evaluate, "calibrate": calibrate, "report": report},
+    "models": {"models": models, "options": options, "explain": explain, "export": export},
 }
+COMMANDS: dict[str, ModuleType] = {name: command for group in GROUPS.values() for name, command in group.items()}
+
+EXAMPLE = """example:
+  sls score checkpoint_best.pt recordings/ --output scores.txt
+
+`sls COMMAND --help` explains a command and gives examples.
+"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -29,6 +33,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     _open_closed_streams()
     parser, commands = _parsers()
     args = parser.parse_args(argv)
+    if args.version:
+        import sls_plugin
+
+        print(f"sls {sls_plugin.__version__}")
+        return 0
     if args.command is None:
         parser.print_help(sys.stderr)
         return 2
@@ -46,19 +55,23 @@ def _parsers() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentPars
     """The parser of `sls` and those of its subcommands."""
     parser = argparse.ArgumentParser(
         prog="sls",
+        usage="sls COMMAND ...",
         description="Detect synthetic speech: corpora to manifests, recordings to scores, scores to figures.",
-        epilog="`sls COMMAND --help` explains a command and gives an example.",
+        epilog=f"{_command_tables()}\n\n{EXAMPLE}",
+        formatter_class=HelpFormatter,
+        add_help=False,
     )
-    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND")
+    subparsers = parser.add_subparsers(dest="command", prog="sls", help=argparse.SUPPRESS)
+    add_help(parser).add_argument("--version", action="store_true", help="print the version")
     for name, command in COMMANDS.items():
-        subparser = subparsers.add_parser(
-            name,
-            help=command.HELP,
-            description=f"{command.HELP[0].upper()}{command.HELP[1:]}.",
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        command.add_arguments(subparser)
+        add_command(subparsers, name, command)
     return parser, subparsers.choices
+
+
+def _command_tables() -> str:
+    """The commands, grouped by what they are for."""
+    texts = {group: help_table({name: command.HELP for name, command in commands.items()}) for group, commands in GROUPS.items()}
+    return "\n\n".join(f"{group}:\n{text}" for group, text in texts.items())
 
 
 if __name__ == "__main__":

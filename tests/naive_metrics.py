@@ -87,14 +87,6 @@ def cllr(bonafide, spoof):
     return (of_bonafide + of_spoof) / 2
 
 
-def adcf(threshold, target, nontarget, spoof):
-    """The a-DCF if scores from the threshold on are accepted."""
-    cost = 0.95 * 0.99 * share(score < threshold for score in target)
-    cost += 10 * 0.95 * 0.01 * share(score >= threshold for score in nontarget)
-    cost += 10 * 0.05 * share(score >= threshold for score in spoof)
-    return cost / min(0.95 * 0.99, 10 * 0.95 * 0.01 + 10 * 0.05)
-
-
 def cells(is_bonafide, row, column, n_rows, n_columns):
     """Every cell of a table with the places of its bona fide trials and of its spoofs; the last of each is pooled."""
     for i in range(n_rows + 1):

@@ -28,7 +28,7 @@ from protocols.files import replacing
 from recipes.tools.command import exit_status
 from recipes.tools.provenance import ROOT, provenance
 from recipes.tools.training_log import Record, add_record, best_epochs, is_finished, parse_record, progress, read_log
-from sls_plugin.scores.run_metadata import require_same
+from sls_plugin.scores.run_metadata import require_same_run
 
 PRECISIONS = {"fp32": {}, "bf16": {"bf16": True}, "fp16": {"fp16": True, "fp16_no_flatten_grads": True}}
 # Paths, logging and workers do not change the weights: a run may be resumed with others.
@@ -57,7 +57,7 @@ def train(args: argparse.Namespace) -> None:
     fingerprint = run_fingerprint(config, files)
     if (args.run / "checkpoints" / "checkpoint_last.pt").exists():
         earlier = json.loads((args.run / "run.json").read_text()) if (args.run / "run.json").exists() else None
-        require_same(fingerprint, earlier, args.run, "give the same as before, or another --dest")
+        require_same_run(fingerprint, earlier, args.run, "give the same as before, or another --dest")
     if is_finished(read_log(args.run)):
         print(f"already done: {args.run}")
         return

@@ -1,18 +1,22 @@
-"""What all commands share: numbers and options, how an error ends a command, the summary of a score file."""
+"""What all commands share: numbers and options, tables in their help, how an error ends them, the summary of a score file."""
 
 import argparse
 import errno
 import math
 import os
 import sys
-from collections.abc import Callable
+import textwrap
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NoReturn
 
+from fairseq_ckpt.cli.common import WIDTH
 from protocols import SettingError, UserError
 from protocols.audio_format import SAMPLE_RATE
+from protocols.corpora import canonical_name
+from protocols.keys import PHASES, corpora_with_keys
 
-FEWEST_RESAMPLES, MOST_RESAMPLES = 100, 100_000  # fewer have no 95 % interval, more tell nothing new
+FEWEST_RESAMPLES, MOST_RESAMPLES = 100, 100_000  # fewer have no 95 % interval, more add nothing
 
 
 def run_main(prog: str, command: Callable[[], int], usage: Callable[[str], NoReturn]) -> int:
@@ -22,10 +26,13 @@ def run_main(prog: str, command: Callable[[], int], usage: Callable[[str], NoRet
     """
     try:
         status = command()
-        sys.stdout.flush()  # here a closed pipe can still be told from other errors
+        sys.stdout.flush()  # here a closed pipe can still be distinguished from other errors
         return status
-    except (argparse.ArgumentError, SettingError) as error:  # arguments that are only wrong together, or on this machine
+    except argparse.ArgumentError as error:  # arguments that are only wrong together
         usage(str(error))
+    except SettingError as error:  # a setting that cannot be used, perhaps only on this machine
+        print(f"{prog}: error: {error}", file=sys.stderr)
+        sys.exit(2)
     except UserError as error:
         problem = str(error)
     except BrokenPipeError:
@@ -62,6 +69,17 @@ def print_summary(output: Path, n_scores: int, n_broken: int) -> int:
     return 1
 
 
+def help_table(texts: Mapping[str, str]) -> str:
+    """A line or more for each name, in the width of a help text: the name, and its text beside it."""
+    width = max(map(len, texts)) + 4
+    wrapper = textwrap.TextWrapper(WIDTH, subsequent_indent=" " * width, break_on_hyphens=False)
+    lines = []
+    for name, text in texts.items():
+        wrapper.initial_indent = f"  {name}".ljust(width)
+        lines.append(wrapper.fill(text))
+    return "\n".join(lines)
+
+
 def positive(text: str) -> int:
     """A whole number of at least 1."""
     return _whole_number(text, 1)
@@ -91,7 +109,7 @@ def duration(text: str) -> float:
     except (ValueError, OverflowError):
         n_samples = 0
     if not 1 <= n_samples <= 3600 * SAMPLE_RATE:
-        raise argparse.ArgumentTypeError(f"{text} is not a number of seconds, of at least a sample and at most an hour")
+        raise argparse.ArgumentTypeError(f"{text} is not a number of seconds from one sample (1/{SAMPLE_RATE}) to an hour")
     return seconds
 
 
@@ -99,29 +117,55 @@ def shard_of(text: str) -> tuple[int, int]:
     """A shard I of N, counted from 0."""
     index, _, n_shards = text.partition("/")
     if not (index.isdecimal() and n_shards.isdecimal() and int(index) < int(n_shards)):
-        raise argparse.ArgumentTypeError(f"{text} is not I/N with I from 0 to N-1: the shards of 4 are 0/4, 1/4, 2/4, 3/4")
+        raise argparse.ArgumentTypeError(f"{text} is not I/N with I from 0 to N-1: the 4 shards of a run are 0/4, 1/4, 2/4, 3/4")
     return int(index), int(n_shards)
 
 
 def add_resampling(parser: argparse.ArgumentParser, default: int) -> None:
     """The options of a bootstrap."""
-    parser.add_argument(
+    group = parser.add_argument_group("confidence intervals")
+    group.add_argument(
         "--bootstrap", metavar="N", type=_resamples, default=default,
         help="95 %% intervals of the EER from N resamples of the trials, such as 1000; 0 for none (default: %(default)s)",
     )
-    parser.add_argument(
-        "--by-speaker", action="store_true", help="draw whole speakers instead of trials within each class: wider and safer"
+    group.add_argument(
+        "--by-speaker", action="store_true", help="resample whole speakers, not single trials: wider and safer intervals"
     )
 
 
-def add_recordings(parser: argparse.ArgumentParser) -> None:
-    """The recordings that a detector is run over, and how."""
-    parser.add_argument(
-        "inputs", metavar="INPUT", nargs="+", help="manifest (.tsv), recording, folder (taken recursively), or text list of paths"
+def add_trials(parser: argparse.ArgumentParser, phase: str) -> argparse._ArgumentGroup:
+    """The choice among the trials of the keys; returns the group, for further options. `phase` says what phases are for."""
+    group = parser.add_argument_group("trials")
+    group.add_argument(
+        "--phase", choices=PHASES, help=f"{phase} of this phase (default: eval where the keys have phases, else all)"
     )
-    parser.add_argument("--batch-size", metavar="N", type=positive, default=8, help="clips at a time (default: %(default)s)")
-    parser.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: cuda where there is one)")
-    parser.add_argument("--num-workers", metavar="N", type=not_negative, default=2, help="decoders (default: %(default)s)")
+    return group
+
+
+def add_corpus(group: argparse._ArgumentGroup, default: str | None) -> None:
+    """The corpus that the keys belong to, as an option."""
+    names = corpora_with_keys()
+    group.add_argument(
+        "--corpus", metavar="CORPUS", type=canonical_name, choices=names, default=default,
+        help=f"corpus of the keys: {', '.join(names)} (default: labels, a manifest or a list)",
+    )
+
+
+def add_recordings(group: argparse._ArgumentGroup) -> None:
+    """The recordings that a detector is run on."""
+    group.add_argument(
+        "inputs", metavar="INPUT", nargs="+", help="manifest (.tsv), recording, folder with its subfolders, or text list of paths"
+    )
+
+
+def add_computing(parser: argparse.ArgumentParser) -> None:
+    """Where and in what portions a detector computes."""
+    group = parser.add_argument_group("computing")
+    group.add_argument("--batch-size", metavar="N", type=positive, default=8, help="clips per batch (default: %(default)s)")
+    group.add_argument("--device", metavar="NAME", help="cpu, cuda, cuda:1, ... (default: cuda where there is one)")
+    group.add_argument(
+        "--num-workers", metavar="N", type=not_negative, default=2, help="processes that decode (default: %(default)s)"
+    )
 
 
 def _resamples(text: str) -> int:

@@ -7,13 +7,11 @@ from pathlib import Path
 
 from protocols.corpora import CORPORA, canonical_name
 from protocols.files import replacing
-from protocols.keys import PHASES, read_keys
-from sls_plugin.cli.common import add_resampling
+from protocols.keys import read_keys
+from sls_plugin.cli.common import add_resampling, add_trials, help_table
 from sls_plugin.scores.outputs import refuse_inputs
 
-from .corpora import help_table
-
-HELP = "compare scores with the keys of a corpus"
+HELP = "compute the error rates of scores from the keys of a corpus"
 
 EXAMPLES = """\
 examples:
@@ -25,7 +23,7 @@ examples:
 KEYS = """\
 what --keys takes for each CORPUS, as the file itself, the organisers' folder or one above it:
 {}
-The min t-DCF needs the organisers' ASV scores, which are looked for beside the keys.
+The min t-DCF also needs the organisers' ASV scores, which are read from beside the keys.
 """
 
 
@@ -33,16 +31,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `sls evaluate`."""
     files = {name: corpus.keys.files for name, corpus in CORPORA.items() if corpus.keys}
     parser.epilog = f"{EXAMPLES}\n{KEYS.format(help_table(files))}"
-    parser.add_argument("corpus", metavar="CORPUS", type=canonical_name, choices=files, help=f"one of {', '.join(files)}")
-    parser.add_argument("scores", metavar="SCORES", type=Path, help="a file with a line `id score` per trial")
-    parser.add_argument("--keys", metavar="PATH", type=Path, required=True, help="key file, or a folder that holds it")
-    parser.add_argument(
-        "--phase", choices=PHASES, help="trials of this phase (default: eval where the keys have phases, else all)"
-    )
+    group = parser.add_argument_group("files")
+    group.add_argument("corpus", metavar="CORPUS", type=canonical_name, choices=files, help=f"one of {', '.join(files)}")
+    group.add_argument("scores", metavar="SCORES", type=Path, help="file with a line `id score` per trial")
+    group.add_argument("--keys", metavar="PATH", type=Path, required=True, help="key file, or a folder that contains it")
+    group.add_argument("--json", metavar="FILE", type=Path, help="also write the figures as JSON, rates as fractions")
+    trials = add_trials(parser, "evaluate trials")
+    trials.add_argument("--allow-missing", action="store_true", help="leave out trials without a score")
+    trials.add_argument("--negate", action="store_true", help="negate all scores, if higher means more spoof")
     add_resampling(parser, default=0)
-    parser.add_argument("--json", metavar="FILE", type=Path, help="write the figures too, rates as fractions")
-    parser.add_argument("--allow-missing", action="store_true", help="leave out trials without a score")
-    parser.add_argument("--negate", action="store_true", help="for scores where higher means more spoof")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -1,10 +1,10 @@
-"""`sls explain`: which layers a trained SLS listens to."""
+"""`sls explain`: how much weight a trained SLS gives each layer."""
 
 import argparse
 from collections import Counter
 from pathlib import Path
 
-from sls_plugin.cli.common import add_recordings
+from sls_plugin.cli.common import add_computing, add_recordings
 from sls_plugin.scores.outputs import refuse_inputs
 
 HELP = "show the weight of each layer of a trained SLS, class by class"
@@ -14,10 +14,10 @@ examples:
   sls explain checkpoint_best.pt DATA/eval.tsv
   sls explain checkpoint_best.pt recordings/ --output layers.tsv
 
-A weight is the gate of a layer (0 to 1), or its share where layers are weighed by a softmax, averaged
-over the trials of a class: bonafide, spoof, or unknown where there is no label. The bar is the higher
-one of a row, relative to the highest weight. Layers count from 0, the lowest; with a softmax over all
-hidden states, 0 is what enters the lowest layer.
+A weight is the gate of a layer (0 to 1), or its share where a softmax weights the layers, averaged
+over the trials of a class: bonafide, spoof, or unknown without a label. The bar of a layer shows its
+highest weight, relative to the highest of all layers. Layers are counted from 0, the lowest; with a
+softmax over all hidden states, 0 is the input of the lowest layer.
 """
 BAR = 40  # characters
 
@@ -25,9 +25,11 @@ BAR = 40  # characters
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `sls explain`."""
     parser.epilog = EPILOG
-    parser.add_argument("checkpoint", metavar="CKPT", help="checkpoint of SLS")
-    parser.add_argument("--output", metavar="FILE", type=Path, help="write the weights too, a tab-separated table")
-    add_recordings(parser)
+    files = parser.add_argument_group("files")
+    files.add_argument("checkpoint", metavar="CKPT", help="checkpoint of SLS")
+    add_recordings(files)
+    files.add_argument("--output", metavar="FILE", type=Path, help="also write the weights as a tab-separated table")
+    add_computing(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -37,29 +39,16 @@ def run(args: argparse.Namespace) -> int:
     refuse_inputs(args.output, map(Path, (args.checkpoint, *args.inputs)))
     trials = read_inputs(args.inputs)
 
-    import torch  # slow to import: the problems above are told first
+    from sls_plugin.inference.layer_weights import layer_weights_of, write_layer_weights  # slow to import
 
-    from protocols.files import replacing
-    from sls_plugin.inference.device import usable_device
-    from sls_plugin.inference.engine import ScoringEngine
-    from sls_plugin.inference.layer_weights import mean_layer_weights
-    from sls_plugin.inference.load import load_detector
-
-    device = usable_device(args.device)
-    detector = load_detector(args.checkpoint)
-    settings = {"device": device, "dtype": torch.float32, "batch_size": args.batch_size, "num_workers": args.num_workers}
-    engine = ScoringEngine(detector.model, detector.segment, **settings)
-    weights = mean_layer_weights(engine, trials)
-    rows = list(enumerate(zip(*(of_class.tolist() for of_class in weights.values()), strict=True)))
-    highest = max(max(row) for _, row in rows) or 1.0  # closed gates have no bars
+    weights = layer_weights_of(args.checkpoint, trials, args.batch_size, args.device, args.num_workers)
     n_trials = Counter(trial.label or "unknown" for trial in trials)
     print(f"mean weights over {', '.join(f'{n_trials[label]:,} {label}' for label in weights)} trials")
     print("layer" + "".join(f"{label:>12}" for label in weights))
-    for layer, row in rows:
+    highest = max(float(class_weights.max()) for class_weights in weights.values()) or 1.0  # closed gates have no bars
+    for layer, row in enumerate(zip(*weights.values(), strict=True)):
         bar = "#" * round(BAR * max(row) / highest)
         print(f"{layer:>5}" + "".join(f"{weight:>12.6f}" for weight in row) + f"  {bar}")
     if args.output:
-        with replacing(args.output) as temporary:
-            lines = ["\t".join(("layer", *weights)), *("\t".join(map(repr, (layer, *row))) for layer, row in rows)]
-            temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        write_layer_weights(args.output, weights)
     return 0

@@ -10,9 +10,7 @@ from protocols.corpora import CORPORA, canonical_name
 from protocols.corpus import Reader
 from protocols.recordings import MissingRecordings, with_durations
 from protocols.trial import LABELS
-from sls_plugin.cli.common import positive
-
-from .corpora import help_table
+from sls_plugin.cli.common import help_table, positive
 
 HELP = "write the manifest of a corpus"
 
@@ -32,17 +30,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `sls prepare`."""
     files = {name: corpus.reader.files for name, corpus in CORPORA.items() if corpus.reader}
     parser.epilog = f"what lists the trials of each CORPUS, besides --audio:\n{help_table(files)}\n\n{EXAMPLES}"
-    parser.add_argument("corpus", metavar="CORPUS", type=canonical_name, choices=files, help=f"one of {', '.join(files)}")
-    parser.add_argument("--audio", metavar="DIR", type=Path, required=True, help="folder of the recordings")
-    parser.add_argument("--protocol", metavar="FILE", type=Path, help="the corpus's own list of trials")
-    parser.add_argument("--keys", metavar="DIR", type=Path, help="the labels: a key file, or a folder that holds it")
-    parser.add_argument("--dest", metavar="DATA", type=Path, required=True, help="folder of the manifest")
-    parser.add_argument("--split", metavar="NAME", default="eval", help="train, dev or eval (default: %(default)s)")
-    parser.add_argument("--label", choices=LABELS, help="the label of all recordings of a folder")
-    parser.add_argument("--allow-missing", action="store_true", help="leave out trials without a recording")
-    parser.add_argument("--check", action="store_true", help="refuse other numbers of trials than the published ones")
-    parser.add_argument("--limit", metavar="N", type=positive, help="the first N trials of each class, for a trial run")
-    parser.add_argument("--no-durations", action="store_true", help="leave n_frames at 0 instead of reading headers")
+    corpus = parser.add_argument_group("the corpus")
+    corpus.add_argument("corpus", metavar="CORPUS", type=canonical_name, choices=files, help=f"one of {', '.join(files)}")
+    corpus.add_argument("--audio", metavar="DIR", type=Path, required=True, help="folder of the recordings")
+    corpus.add_argument("--protocol", metavar="FILE", type=Path, help="official list of the trials")
+    corpus.add_argument("--keys", metavar="DIR", type=Path, help="official labels: key file, or a folder that contains it")
+    corpus.add_argument("--label", choices=LABELS, help="label of all recordings of a folder")
+    manifest = parser.add_argument_group("the manifest")
+    manifest.add_argument("--dest", metavar="DATA", type=Path, required=True, help="folder of the manifest")
+    manifest.add_argument("--split", metavar="NAME", default="eval", help="train, dev or eval (default: %(default)s)")
+    manifest.add_argument("--limit", metavar="N", type=positive, help="keep the first N trials of each class, for a trial run")
+    manifest.add_argument("--no-durations", action="store_true", help="leave n_frames at 0, and read no recording")
+    checks = parser.add_argument_group("checks")
+    checks.add_argument("--allow-missing", action="store_true", help="leave out trials without a recording")
+    checks.add_argument("--check", action="store_true", help="fail unless the numbers of trials are the published ones")
 
 
 def run(args: argparse.Namespace) -> int:

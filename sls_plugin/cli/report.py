@@ -3,10 +3,9 @@
 import argparse
 from pathlib import Path
 
-from protocols.corpora import canonical_name
 from protocols.files import replacing
-from protocols.keys import PHASES, corpora_with_keys, read_keys
-from sls_plugin.cli.common import add_resampling, finite_number
+from protocols.keys import read_keys
+from sls_plugin.cli.common import add_corpus, add_resampling, add_trials, finite_number
 from sls_plugin.scores.outputs import refuse_inputs
 
 HELP = "write an HTML report on one or several score files"
@@ -22,30 +21,29 @@ examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `sls report`."""
     parser.epilog = EPILOG
-    parser.add_argument("scores", metavar="SCORES", type=Path, nargs="+", help="files with a line `id score` per trial")
-    parser.add_argument("--keys", metavar="PATH", type=Path, help="key file, or a folder that holds it")
-    parser.add_argument(
-        "--corpus", metavar="CORPUS", type=canonical_name, choices=corpora_with_keys(),
-        help=f"whose keys they are, one of {', '.join(corpora_with_keys())} (default: labels, that is a manifest or a list)",
-    )
-    parser.add_argument(
-        "--phase", choices=PHASES, help="trials of this phase (default: eval where the keys have phases, else all)"
-    )
-    parser.add_argument(
-        "--allow-missing", action="store_true", help="leave out trials without a score of every system"
+    files = parser.add_argument_group("files")
+    files.add_argument("scores", metavar="SCORES", type=Path, nargs="+", help="files with a line `id score` per trial")
+    files.add_argument("--keys", metavar="PATH", type=Path, help="key file, or a folder that contains it")
+    add_corpus(files, default=None)
+    files.add_argument("--output", metavar="FILE", type=Path, required=True, help="HTML file to write")
+    trials = add_trials(parser, "report on trials")
+    trials.add_argument(
+        "--allow-missing", action="store_true", help="leave out trials that some system has no score for"
     )
     add_resampling(parser, default=1000)
-    parser.add_argument(
+    page = parser.add_argument_group("the page")
+    page.add_argument(
         "--threshold", metavar="SCORE", type=finite_number,
-        help="a higher score is judged bona fide (default: the EER threshold; without keys none)",
+        help="higher scores count as bona fide (default: the EER threshold; none without keys)",
     )
-    parser.add_argument("--output", metavar="FILE", type=Path, required=True, help="the HTML file")
-    parser.add_argument("--title", default="Detection of synthetic speech", help="heading (default: %(default)s)")
-    parser.add_argument("--note", metavar="TEXT", action="append", default=[], help="a sentence at the top; repeatable")
+    page.add_argument(
+        "--title", metavar="TEXT", default="Detection of synthetic speech", help="heading (default: %(default)s)"
+    )
+    page.add_argument("--note", metavar="TEXT", action="append", default=[], help="sentence below the heading; repeatable")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write the report and print where it is."""
+    """Write the report and print its path."""
     _check(args)
     try:
         from sls_plugin.evaluation.evaluation import Bootstrap
@@ -65,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> None:
-    """Refuse options that mean nothing together."""
+    """Refuse options that make no sense together."""
     for option in ("corpus", "phase", "allow_missing", "by_speaker"):
         if getattr(args, option) and not args.keys:
             raise argparse.ArgumentError(None, f"--{option.replace('_', '-')} needs --keys")

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from sls_plugin.cli.common import add_recordings, duration, print_summary, shard_of
+from sls_plugin.cli.common import add_computing, add_recordings, duration, print_summary, shard_of
 
 HELP = "score recordings with a trained detector"
 
@@ -25,26 +25,29 @@ a Slurm array (sbatch --array=0-15), merged afterwards:
 long recordings, a window of 4.04 s every 2 s; their scores go to scores.txt.timeline.tsv:
   sls score checkpoint_best.pt interview.flac --windows 4.04 --hop 2 --output scores.txt
 
-A higher score means more bona fide. It is the score that the detector's authors publish: log p(bona
-fide) for SLS and RawNet2, p(bona fide) for xlsr_linear and the prosody encoder, else a logit.
+A higher score means more bona fide. It is the score that the detector's authors publish:
+log p(bona fide) for SLS and RawNet2, p(bona fide) for xlsr_linear and the prosody encoder, else a
+logit.
 
 Scores are kept in FILE.partial until all trials are scored; --resume continues a run that was
-stopped, to the same scores. FILE.run.json records the checkpoint, trials and settings of the run.
+stopped, and gives the same scores. FILE.run.json records the checkpoint, trials and settings.
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `sls score`."""
     parser.epilog = EPILOG
-    parser.add_argument(
+    files = parser.add_argument_group("files")
+    files.add_argument(
         "checkpoint", metavar="CKPT", help="checkpoint of this project, the authors' .pth, or .onnx of `sls export`"
     )
-    parser.add_argument("--output", metavar="FILE", type=Path, required=True, help="score file to write: `id score` per line")
-    add_recordings(parser)
+    add_recordings(files)
+    files.add_argument("--output", metavar="FILE", type=Path, required=True, help="score file to write: `id score` per line")
+    add_computing(parser)
     model = parser.add_argument_group("the score")
     model.add_argument(
         "--dtype", choices=("float32", "bfloat16", "float16"), default="float32",
-        help="arithmetic of the model (default: %(default)s); half precision is checked against float32 on the first 4 clips",
+        help="arithmetic of the model; half precision is first compared with float32 on 4 clips (default: %(default)s)",
     )
     model.add_argument("--llr", action="store_true", help="write uncalibrated log-likelihood ratios (logit differences) instead")
     windows = parser.add_argument_group("long recordings")
@@ -53,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="score whole recordings, in windows of this length (default with --hop: the detector's own clip)",
     )
     windows.add_argument(
-        "--hop", metavar="SECONDS", type=duration, help="from one window to the next (default with --windows: half a window)"
+        "--hop", metavar="SECONDS", type=duration, help="step from one window to the next (default with --windows: half a window)"
     )
     windows.add_argument(
         "--windows-score", choices=("mean", "min"), default="mean",

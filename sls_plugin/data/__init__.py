@@ -1,1 +1,1 @@
-"""Recordings to the fixed-length waveforms that the models take."""
+"""From recordings to the fixed-length waveforms that the models take."""

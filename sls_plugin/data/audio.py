@@ -1,8 +1,7 @@
-"""Recordings to waveforms: decode, mix to mono, resample, cut or fill to a length."""
+"""Reads recordings as waveforms: decode, mix to mono, resample, crop or pad to a length."""
 
 import math
 import os
-import re
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -16,15 +15,10 @@ import soxr
 from protocols import DataError
 from protocols.audio_format import SAMPLE_RATE, UNKNOWN_LENGTH, soundfile_suffixes
 
-# What libsndfile notes when a file ends before the length in its header: WAV, AIFF, SVX, AU, W64, RF64; then OGG, VOC. A writer
-# that streams cannot know the length and puts a size near 2^31 or 2^32 there: that is no sign of a truncated file.
-_SHORT_DATA = re.compile(r"^\s*(?:data|SSND|BODY|Data Size|riff|Riff size)\s*:\s*(\d+) \(should be (\d+)\)", re.MULTILINE)
-_CUT_OFF = re.compile(r"lacks an end-of-stream bit|Seems to be a truncated file")
-_STREAMED_SIZE = 0x7FFF_0000
-_SPHERE_LENGTH = re.compile(rb"^sample_count -i (\d+)", re.MULTILINE)  # of NIST SPHERE, which libsndfile passes over
+from .truncation import is_truncated
 
-_BLOCK = 2**20  # values decoded at a time, of all channels: 4 MiB
-_LOWEST_RATE, _HIGHEST_RATE = 1_000, 1_000_000  # Hz; a damaged header that tells 1 Hz would fill the memory
+_BLOCK = 2**20  # values decoded at a time, over all channels: 4 MiB
+_LOWEST_RATE, _HIGHEST_RATE = 1_000, 1_000_000  # Hz; a damaged header with a rate of 1 Hz would fill the memory
 
 
 def read_audio(path: str | Path, n_samples: int | None = None) -> np.ndarray:
@@ -32,7 +26,11 @@ def read_audio(path: str | Path, n_samples: int | None = None) -> np.ndarray:
 
     Equals `librosa.load(path, sr=16000)`: channels are averaged, then resampled with soxr's high-quality filter.
     Containers that soundfile does not know (M4A, WebM, ...) are decoded by ffmpeg. Raises DataError, naming the file, when
-    it is missing, broken, truncated, empty, or holds values that are not finite, be it after the first `n_samples`.
+    it is missing, broken, truncated, empty, or holds values that are not finite, even after the first `n_samples`.
+
+    >>> soundfile.write("tone.wav", 0.1 * np.sin(np.arange(48_000)), 48_000)  # one second
+    >>> read_audio("tone.wav").shape
+    (16000,)
     """
     kept: list[np.ndarray] = []
     with _decoding(Path(path)) as (sample_rate, decoded):
@@ -40,24 +38,28 @@ def read_audio(path: str | Path, n_samples: int | None = None) -> np.ndarray:
             kept.append(block)
             if n_samples is not None and sum(map(len, kept)) >= n_samples:
                 break
-        for _ in decoded:  # of a longer recording, the rest is checked
+        for _ in decoded:  # the rest of a longer recording is only checked
             pass
     return np.concatenate(kept)[:n_samples]
 
 
 def read_blocks(path: str | Path) -> Iterator[np.ndarray]:
-    """The waveform of `read_audio` in pieces, for recordings that are longer than the memory; the same errors, if late."""
+    """The waveform of `read_audio` in pieces, for recordings that do not fit into memory; errors come as they are met."""
     with _decoding(Path(path)) as (sample_rate, decoded):
         yield from _at_16_khz(decoded, sample_rate, Path(path))
 
 
 def fit_length(waveform: np.ndarray, n_samples: int, padding: str = "tile", start: int = 0) -> np.ndarray:
-    """`n_samples` of a waveform from `start` on; a shorter one is repeated ("tile") or followed by zeros ("zero")."""
+    """`n_samples` of a waveform from `start` on; a shorter one is repeated ("tile") or followed by zeros ("zero").
+
+    >>> fit_length(np.array([1.0, 2.0, 3.0]), n_samples=5)
+    array([1., 2., 3., 1., 2.])
+    """
     if len(waveform) >= n_samples:
         return waveform[start : start + n_samples]
     if padding == "zero":
         return np.pad(waveform, (0, n_samples - len(waveform)))
-    return np.resize(waveform, n_samples)  # numpy repeats the clip as often as needed
+    return np.resize(waveform, n_samples)  # repeats the waveform
 
 
 @contextmanager
@@ -67,17 +69,17 @@ def _decoding(path: Path) -> Iterator[tuple[int, Iterator[np.ndarray]]]:
         raise DataError(f"{path}: no such audio file: correct the path, or the manifest that names it")
     try:
         if path.suffix.lower() in soundfile_suffixes():
-            with _Sequential(os.fsencode(path)) as recording:  # soundfile would not take a name that is not UTF-8
+            with _ForwardOnlySoundFile(os.fsencode(path)) as recording:  # as bytes: soundfile refuses names that are not UTF-8
                 yield _sample_rate(recording, path), _mono_blocks(recording, path)
         else:
-            with tempfile.TemporaryDirectory() as folder, _Sequential(_through_ffmpeg(path, folder)) as recording:
+            with tempfile.TemporaryDirectory() as folder, _ForwardOnlySoundFile(_through_ffmpeg(path, folder)) as recording:
                 yield _sample_rate(recording, path), _mono_blocks(recording, path)
     except soundfile.LibsndfileError as error:
         raise DataError(f"{path}: cannot be decoded ({error.error_string.strip('. ')}): copy or export it again") from None
 
 
-class _Sequential(soundfile.SoundFile):
-    """A recording that is read from beginning to end; soundfile seeks after every read, where MP3 decoders would restart."""
+class _ForwardOnlySoundFile(soundfile.SoundFile):
+    """A recording read from start to end. soundfile would seek after every read, which restarts MP3 decoders."""
 
     def seekable(self) -> bool:
         return False
@@ -85,18 +87,18 @@ class _Sequential(soundfile.SoundFile):
 
 def _sample_rate(recording: soundfile.SoundFile, path: Path) -> int:
     if not _LOWEST_RATE <= recording.samplerate <= _HIGHEST_RATE:
-        raise DataError(f"{path}: its header tells a sample rate of {recording.samplerate:,} Hz: copy or export it again")
+        raise DataError(f"{path}: its header gives a sample rate of {recording.samplerate:,} Hz: copy or export it again")
     return recording.samplerate
 
 
 def _mono_blocks(recording: soundfile.SoundFile, path: Path) -> Iterator[np.ndarray]:
-    """All samples, the channels averaged; raises DataError when there are fewer than the header promises, or none."""
+    """All samples, averaged over channels; raises DataError when there are fewer than the header promises, or none."""
     n_left = recording.frames
     if n_left == 0:
         raise DataError(f"{path}: the recording has no samples: remove it or record it again")
     if n_left == UNKNOWN_LENGTH:
-        raise DataError(f"{path}: its header does not tell its length: export it again")
-    if _is_cut_off(recording, path):
+        raise DataError(f"{path}: its header does not give its length: export it again")
+    if is_truncated(recording, path):
         raise _truncated(path)
     while n_left:
         n_frames = min(n_left, max(1, _BLOCK // recording.channels))
@@ -109,22 +111,12 @@ def _mono_blocks(recording: soundfile.SoundFile, path: Path) -> Iterator[np.ndar
         yield _finite(mono, path)
 
 
-def _is_cut_off(recording: soundfile.SoundFile, path: Path) -> bool:
-    """Whether the header promises more than the file holds, as far as that shows before decoding."""
-    if recording.format == "NIST":
-        with open(path, "rb") as file:
-            length = _SPHERE_LENGTH.search(file.read(1024))
-        return bool(length) and int(length[1]) > recording.frames
-    short = _SHORT_DATA.search(recording.extra_info)
-    return bool(_CUT_OFF.search(recording.extra_info) or (short and int(short[2]) < int(short[1]) < _STREAMED_SIZE))
-
-
 def _at_16_khz(blocks: Iterator[np.ndarray], sample_rate: int, path: Path) -> Iterator[np.ndarray]:
     return blocks if sample_rate == SAMPLE_RATE else _resampled(blocks, sample_rate, path)
 
 
 def _resampled(blocks: Iterator[np.ndarray], sample_rate: int, path: Path) -> Iterator[np.ndarray]:
-    """The same at 16 kHz, block by block; soxr's stream gives what it gives of the whole."""
+    """The same at 16 kHz, block by block; soxr's stream gives the same samples as the whole recording at once."""
     stream = soxr.ResampleStream(sample_rate, SAMPLE_RATE, num_channels=1, quality="HQ")
     n_decoded = n_resampled = 0
     for block in blocks:
@@ -154,7 +146,7 @@ def _through_ffmpeg(path: Path, folder: str) -> str:
         outcome = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")
     except FileNotFoundError:
         raise DataError(f"{path}: soundfile does not know {path.suffix or 'this format'}: install ffmpeg") from None
-    if outcome.returncode != 0 or outcome.stderr:  # of a truncated WebM file it complains, and exits with 0
+    if outcome.returncode != 0 or outcome.stderr:  # for a truncated WebM file it prints an error, but exits with 0
         reason = (outcome.stderr.strip().splitlines() or ["no reason given"])[-1]
         raise DataError(f"{path}: ffmpeg cannot decode it ({reason}): copy or export it again")
     return decoded

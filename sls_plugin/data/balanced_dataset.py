@@ -13,9 +13,9 @@ from .trial_dataset import TrialDataset
 class BalancedTrialDataset(TrialDataset):
     """Training trials, as many spoofs as bona fide ones in every batch; an epoch ends when the larger class does.
 
-    The larger class is drawn once in an epoch. The smaller one is drawn again and again, each time in a new order, and its
-    last pass may break off: no trial of a class is drawn more than once more often than another. Within an epoch a trial always
-    has the same crop and augmentation. The order depends on (seed, epoch) alone.
+    An epoch goes once through the larger class and repeatedly through the smaller one, each time in a new order. Its last pass
+    may be incomplete, so that the draws of its trials differ by at most one. Within an epoch a trial always has the same crop
+    and augmentation. The order depends on (seed, epoch) alone.
     """
 
     def __init__(self, *args: Any, **settings: Any) -> None:
@@ -39,5 +39,5 @@ class BalancedTrialDataset(TrialDataset):
     def batch_by_size(self, *args: Any, **settings: Any) -> Any:
         batches = super().batch_by_size(*args, **settings)
         if any(len(batch) % 2 for batch in batches):
-            raise DataError(f"batches of {len(batches[0])} trials have no half: --balanced-batches needs an even --batch-size")
+            raise DataError(f"--balanced-batches needs an even --batch-size, got {len(batches[0])}")
         return batches

@@ -1,4 +1,4 @@
-"""Trials to batches of clips; without fairseq, which scoring an exported detector does not need."""
+"""Batches of clips from trials; without fairseq, which an exported detector does not need."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ UNKNOWN = -1  # the label of a trial whose class is not known
 
 @dataclass(frozen=True)
 class Segment:
-    """The part of an utterance that a model takes: its length in samples, where it begins, how a short one is filled."""
+    """The part of an utterance that a model takes: its length in samples, where it begins, how short ones are padded."""
 
     n_samples: int
     crop: str = "start"
@@ -30,8 +30,8 @@ class ClipDataset(Dataset):
     """The trials of a list, each cut or filled to one segment.
 
     A batch holds `net_input.source` (B x samples, float32), `label` (B: 1 bona fide, 0 spoof, -1 unknown), `id` (B, position
-    in the list) and `broken`, the (trial id, reason) of clips that could not be read. These are met only with
-    `skip_broken`; without it such a clip raises DataError.
+    in the list) and `broken`, the (trial id, reason) of clips that could not be read. Those occur only with `skip_broken`;
+    without it such a clip raises DataError.
     """
 
     def __init__(self, trials: Sequence[Trial], audio_root: Path, segment: Segment, *, skip_broken: bool = False) -> None:
@@ -55,17 +55,17 @@ class ClipDataset(Dataset):
         return {"id": index, "source": torch.from_numpy(waveform), "label": label}
 
     def waveform(self, trial: Trial) -> np.ndarray:
-        """What the model hears of a trial: float32, (segment.n_samples,)."""
+        """The input of the model for a trial: float32, (segment.n_samples,)."""
         waveform = read_audio(self.audio_root / trial.audio, self.segment.n_samples)
         return fit_length(waveform, self.segment.n_samples, self.segment.padding)
 
     def collater(self, samples: list[dict[str, Any]]) -> dict[str, Any]:
-        sound = [sample for sample in samples if "source" in sample]
-        sources = [sample["source"] for sample in sound]
+        readable = [sample for sample in samples if "source" in sample]
+        sources = [sample["source"] for sample in readable]
         return {
-            "id": torch.tensor([sample["id"] for sample in sound], dtype=torch.long),
+            "id": torch.tensor([sample["id"] for sample in readable], dtype=torch.long),
             "net_input": {"source": torch.stack(sources) if sources else torch.empty(0, self.segment.n_samples)},
-            "label": torch.tensor([sample["label"] for sample in sound], dtype=torch.long),
-            "nsentences": len(sound),
+            "label": torch.tensor([sample["label"] for sample in readable], dtype=torch.long),
+            "nsentences": len(readable),
             "broken": [sample["broken"] for sample in samples if "broken" in sample],
         }

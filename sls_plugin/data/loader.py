@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader
 
 from protocols import DataError
 
-WORKER_DIED = "DataLoader worker (pid"  # how torch's messages about it begin
+WORKER_DIED = "DataLoader worker (pid"  # the beginning of torch's messages
 REMEDY = "a data loader worker was killed (out of memory?): lower --num-workers or --batch-size"
 _END = object()
 _torch_handler: Any = None  # of SIGCHLD; torch installs it with the first loader of a process
@@ -24,7 +24,7 @@ def iterate(loader: DataLoader) -> Iterator[Any]:
     """
     with _dead_workers_reported():
         batches, callers_handler = _start(loader)
-    # Without workers none can die, and outside the main thread torch polls them, since no handler can be installed there.
+    # Without workers none can die. Outside the main thread no handler can be installed: there torch polls its workers.
     has_handler = loader.num_workers > 0 and threading.current_thread() is threading.main_thread()
     while True:
         with _dead_workers_reported(), _handling_deaths(callers_handler) if has_handler else nullcontext():
@@ -35,7 +35,7 @@ def iterate(loader: DataLoader) -> Iterator[Any]:
 
 
 def _start(loader: DataLoader) -> tuple[Iterator[Any], Any]:
-    """An iterator over the batches, whose workers run from here on, and the handler of SIGCHLD that the caller had."""
+    """Start the workers: an iterator over the batches, and the handler of SIGCHLD that the caller had."""
     global _torch_handler
     before = signal.getsignal(signal.SIGCHLD)
     batches = iter(loader)
@@ -48,7 +48,7 @@ def _start(loader: DataLoader) -> tuple[Iterator[Any], Any]:
 
 @contextmanager
 def _handling_deaths(callers_handler: Any) -> Iterator[None]:
-    handler = _torch_handler or callers_handler  # torch's was there before, if another loader of the process installed it
+    handler = _torch_handler or callers_handler  # the caller's, if an earlier loader of the process installed torch's
     signal.signal(signal.SIGCHLD, handler)
     try:
         if callable(handler):

@@ -19,6 +19,8 @@ NYQUIST = SAMPLE_RATE / 2
 
 @dataclass
 class RawBoostConfig(FairseqDataclass):
+    """RawBoost, with the authors' name of each parameter in parentheses."""
+
     rawboost_algorithm: int = field(
         default=3,
         metadata={
@@ -50,7 +52,14 @@ class RawBoostConfig(FairseqDataclass):
 
 
 class RawBoost:
-    """Adds the noise of one RawBoost algorithm to a whole utterance at 16 kHz."""
+    """Adds the noise of one RawBoost algorithm to a whole utterance at 16 kHz.
+
+    >>> add_noise = RawBoost(RawBoostConfig(rawboost_algorithm=3))
+    >>> waveform = np.sin(np.arange(16_000, dtype=np.float32))
+    >>> noisy = add_noise(waveform, np.random.RandomState(1))
+    >>> noisy.shape, noisy.dtype
+    ((16000,), dtype('float32'))
+    """
 
     def __init__(self, cfg: RawBoostConfig) -> None:
         lnl, isd, ssi = self._convolutive, self._impulsive, self._stationary
@@ -102,7 +111,7 @@ class RawBoost:
     def _stationary(self, waveform: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
         """SSI, paper section 2.3: coloured stationary noise at a random signal-to-noise ratio."""
         cfg = self.cfg
-        white = rng.standard_normal(len(waveform)).astype(np.float32)  # what will be far below the waveform
+        white = rng.standard_normal(len(waveform)).astype(np.float32)  # float32 is enough for noise far below the waveform
         noise = _filter([white], [self._notch_filter(rng, cfg.rawboost_min_gain, cfg.rawboost_max_gain)])
         snr = rng.uniform(cfg.rawboost_min_snr, cfg.rawboost_max_snr)
         return waveform + noise * (np.linalg.norm(waveform) / np.linalg.norm(noise) / 10 ** (snr / 20))
@@ -127,9 +136,9 @@ class RawBoost:
 
 
 def _band_stop(n_taps: int, low: float, high: float) -> np.ndarray:
-    """Coefficients that stop what lies between two frequencies (1: Nyquist's): ideal ones under a Hamming window, 0 dB at 0 Hz.
+    """Taps of a band-stop filter between two frequencies (1 is Nyquist's): the ideal ones in a Hamming window, 0 dB at 0 Hz.
 
-    They are `scipy.signal.firwin`'s, whose general case takes five times as long: 25 filters go into one waveform of LnL.
+    The same as `scipy.signal.firwin`'s in a fifth of the time: LnL designs 25 filters for each waveform.
     """
     position = np.arange(n_taps) - n_taps // 2
     coefficients = low * np.sinc(low * position) - high * np.sinc(high * position)
@@ -139,13 +148,13 @@ def _band_stop(n_taps: int, low: float, high: float) -> np.ndarray:
 
 
 def _filter(waveforms: Iterable[np.ndarray], filters: Sequence[np.ndarray]) -> np.ndarray:
-    """The sum of waveforms of one length, each through a FIR filter of its own, in their length and precision.
+    """The sum of waveforms of one length, each through its own FIR filter, in their length and precision.
 
-    The published code is one sample early of a filter's centre; so is this. Filtered and summed are the spectra of
-    overlapping blocks, of which the start, where a filter reaches round to the end, is dropped.
+    Overlap-save: overlapping blocks are filtered and summed as spectra, and the start of each block, where circular
+    convolution wraps around, is dropped. Like the published code this aligns one sample before a filter's centre.
     """
     lag = (max(map(len, filters)) + 1) // 2
-    block = 16 << lag.bit_length()  # longer ones leave the cache, shorter ones overlap too much
+    block = 16 << lag.bit_length()  # longer ones do not fit into the cache, shorter ones overlap too much
     step = block - 2 * lag
     spectra = 0
     for waveform, coefficients in zip(waveforms, filters, strict=True):

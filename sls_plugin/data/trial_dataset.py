@@ -43,7 +43,7 @@ class TrialDataset(ClipDataset, FairseqDataset):
         self.epoch = 1
 
     def waveform(self, trial: Trial) -> np.ndarray:
-        """What the model hears of a trial in this epoch: float32, (segment.n_samples,)."""
+        """The input of the model for a trial in this epoch: float32, (segment.n_samples,)."""
         if self.rawboost is None and self.segment.crop == "start":
             return super().waveform(trial)
         waveform = read_audio(self.audio_root / trial.audio)
@@ -56,12 +56,12 @@ class TrialDataset(ClipDataset, FairseqDataset):
         return fit_length(waveform, self.segment.n_samples, self.segment.padding, start)
 
     def _random_state(self, *key: int) -> np.random.RandomState:
-        """A legacy generator, whose draws RawBoost's authors used, seeded for this epoch and key."""
+        """A generator seeded for this epoch and key; of numpy's legacy kind, which RawBoost's authors used."""
         return np.random.RandomState(np.random.MT19937(np.random.SeedSequence([self.seed, self.epoch, *key])))
 
     @property
     def can_reuse_epoch_itr_across_epochs(self) -> bool:
-        return False  # every epoch has an order and draws of its own
+        return False  # each epoch has its own order and random draws
 
     def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch

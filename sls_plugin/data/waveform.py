@@ -1,4 +1,4 @@
-"""Waveforms in memory, as soundfile or torch give them, to what a detector takes."""
+"""Converts waveforms in memory, as soundfile or torch give them, to the input of a detector."""
 
 import math
 from typing import Any
@@ -17,6 +17,10 @@ def as_detector_input(waveform: Any, sample_rate: int) -> np.ndarray:
 
     Takes an array or tensor of samples or samples x channels, floats in [-1, 1] or signed integers of full scale, as
     `soundfile.read` gives them. Raises DataError on other shapes and types, no samples, or values that are not finite.
+
+    >>> stereo = np.zeros((48_000, 2))  # one second: samples x channels
+    >>> as_detector_input(stereo, sample_rate=48_000).shape
+    (16000,)
     """
     samples = np.asarray(waveform.detach().cpu().numpy() if hasattr(waveform, "detach") else waveform)
     if samples.ndim not in (1, 2) or samples.size == 0:

@@ -37,7 +37,7 @@ class OfficialTable:
 
 
 def per_attack(scored: ScoredTrials) -> dict[str, GroupResult]:
-    """The result of each attack by name, against all bona fide trials; empty when no attack is known."""
+    """The result of each attack by name, against all bona fide trials; empty when the keys name no attack."""
     attacks = [attack or UNKNOWN_ATTACK for attack in scored.facts("attack")]
     names = sorted({attack for attack, is_bonafide in zip(attacks, scored.is_bonafide, strict=True) if not is_bonafide})
     if names == [UNKNOWN_ATTACK]:
@@ -62,7 +62,7 @@ def per_condition(scored: ScoredTrials) -> dict[str, GroupResult]:
 
 
 def official_table(scored: ScoredTrials) -> OfficialTable | None:
-    """The organisers' table of results, such as attack x codec of ASVspoof 2021 LA; None where they publish none."""
+    """The organisers' table of results, such as attack x codec of ASVspoof 2021 LA; None where there is none."""
     keys = scored.keys
     layout = find_corpus(keys.corpus).keys.table
     if layout is None:
@@ -82,6 +82,6 @@ def official_table(scored: ScoredTrials) -> OfficialTable | None:
 
 
 def _codes(words: Sequence[str], names: Sequence[str]) -> np.ndarray:
-    """The place of each word in `names`; -1 where it is none of them."""
+    """The index of each word in `names`; -1 where it is not among them."""
     places = {name: place for place, name in enumerate(names)}
     return np.array([places.get(word, -1) for word in words], dtype=np.int64)

@@ -1,4 +1,4 @@
-"""Scores against keys: the figures of one system, and what a reader must know before believing them."""
+"""Scores against keys: the figures of one system, and the warnings that belong to them."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ FEW_SPEAKERS = 10
 
 @dataclass(frozen=True, slots=True)
 class Bootstrap:
-    """How often the trials are drawn again, and whether one by one within each class or by whole speakers."""
+    """The number of resamples, and whether they draw single trials within each class or whole speakers."""
 
     n_samples: int
     by_speaker: bool = False
@@ -31,11 +31,11 @@ class Bootstrap:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evaluation:
-    """How well the scores of a system tell the classes of its trials apart; rates are fractions.
+    """How well the scores of a system separate the two classes of trials; rates are fractions.
 
-    `eer_ci` (95 %) is None without a bootstrap; `asv_source`, where the ASV system's error rates are from, `min_tdcf` (2021
-    form) and `min_tdcf_2019` without one or where it makes them undefined; `table` for a corpus without an official one.
-    `warnings` are sentences for the reader.
+    `eer_ci` (95 %) is None without a bootstrap. `asv_source` says where the ASV system's error rates come from; it,
+    `min_tdcf` (2021 form) and `min_tdcf_2019` are None without an ASV system, the two costs also where its rates leave them
+    undefined. `table` is None for a corpus without an official one. `warnings` are sentences for the reader.
     """
 
     scored: ScoredTrials
@@ -68,22 +68,26 @@ def evaluate(
 
     Raises DataError as `read_scored_trials` and `eer_samples` do.
     """
-    scored = read_scored_trials(path, keys, allow_missing, negate)
+    return evaluate_trials(read_scored_trials(path, keys, allow_missing, negate), negate, bootstrap)
+
+
+def evaluate_trials(scored: ScoredTrials, negated: bool = False, bootstrap: Bootstrap | None = None) -> Evaluation:
+    """Evaluate scored trials; `negated` is whether the sign of their scores was changed."""
     bonafide, spoof = scored.bonafide, scored.spoof
     eer, eer_threshold = equal_error_rate(bonafide, spoof)
     tie_aware = tie_aware_equal_error_rate(bonafide, spoof)[0]
-    rates, asv_source = _asv_rates(keys)
+    rates, asv_source = _asv_rates(scored.keys)
     min_tdcf = _min_tdcf(min_tdcf_2021, bonafide, spoof, rates)
     table = official_table(scored)
     warnings = [
         *_warnings_on_trials(scored, table),
-        *_warnings_on_scores(scored, eer, tie_aware, negate),
-        *_warnings_on_asv(keys, rates, min_tdcf),
+        *_warnings_on_scores(scored, eer, tie_aware, negated),
+        *_warnings_on_asv(scored.keys, rates, min_tdcf),
         *(warnings_on_resamples(scored, eer, bootstrap) if bootstrap else []),
     ]
     return Evaluation(
         scored=scored,
-        negated=negate,
+        negated=negated,
         eer=eer,
         eer_threshold=eer_threshold,
         eer_tie_aware=tie_aware,
@@ -103,19 +107,19 @@ def evaluate(
 
 
 def eer_samples(systems: Sequence[ScoredTrials], bootstrap: Bootstrap) -> np.ndarray:
-    """Equal error rates on trials drawn again, samples x systems; the systems are scored on the same trials.
+    """Equal error rates on resampled trials, samples x systems; the systems are scored on the same trials.
 
-    Raises DataError when whole speakers are to be drawn and cannot be.
+    Raises DataError when whole speakers cannot be drawn.
     """
     scored, speakers = systems[0], None
     if bootstrap.by_speaker:
         names = scored.facts("speaker")
         if not all(names):
-            what = f"the speaker of {names.count(''):,} of {len(names):,} trials is not known"
+            what = f"the speaker of {names.count(''):,} of {len(names):,} trials is unknown"
             raise DataError(f"{scored.keys.path}: {what}: resample trials instead")
         speakers = np.unique(names, return_inverse=True)[1]
         if fewest_speakers(scored) < 2:
-            raise DataError(f"{scored.keys.path}: a class has one speaker only: resample trials instead")
+            raise DataError(f"{scored.keys.path}: a class has only one speaker: resample trials instead")
     scores = np.stack([system.scores for system in systems])
     try:
         return bootstrap_eers(scores, scored.is_bonafide, bootstrap.n_samples, speakers)
@@ -124,7 +128,7 @@ def eer_samples(systems: Sequence[ScoredTrials], bootstrap: Bootstrap) -> np.nda
 
 
 def _asv_rates(keys: Keys) -> tuple[ASVErrorRates | None, str | None]:
-    """The error rates of the organisers' ASV system and where they are from: its scores beside the keys, or the paper."""
+    """The error rates of the organisers' ASV system and where they come from: its scores beside the keys, or the paper."""
     if keys.asv:
         scores, kinds = keys.asv.scores, np.array(keys.asv.kinds)
         rates = asv_error_rates(*(scores[kinds == kind] for kind in ("target", "nontarget", "spoof")))
@@ -143,7 +147,7 @@ def _min_tdcf(
     spoof: np.ndarray,
     rates: ASVErrorRates | None,
 ) -> float | None:
-    """The value of one form; None without an ASV system, and where its errors leave the form undefined."""
+    """The value of one form; None without an ASV system, and where its error rates leave the form undefined."""
     if rates is None:
         return None
     try:
@@ -156,11 +160,11 @@ def _min_tdcf(
 def fewest_speakers(scored: ScoredTrials) -> int:
     """The number of speakers of the class that has fewer."""
     speakers = np.array(scored.facts("speaker"))
-    return min(np.unique(speakers[of_class]).size for of_class in (scored.is_bonafide, ~scored.is_bonafide))
+    return min(np.unique(speakers[in_class]).size for in_class in (scored.is_bonafide, ~scored.is_bonafide))
 
 
 def _warnings_on_trials(scored: ScoredTrials, table: OfficialTable | None) -> Iterator[str]:
-    """Which trials the figures are on, where that is not what papers report."""
+    """Where the trials are not those that papers report."""
     phases = sorted({*scored.facts("phase")} - {""})
     if len(phases) > 1:
         yield f"the phases {', '.join(phases)} are pooled: published figures are those of --phase eval"
@@ -170,11 +174,11 @@ def _warnings_on_trials(scored: ScoredTrials, table: OfficialTable | None) -> It
         yield f"{table.n_outside:,} trials have no row or column in the official table: they count in its pooled cells only"
 
 
-def _warnings_on_scores(scored: ScoredTrials, eer: float, tie_aware: float, negate: bool) -> Iterator[str]:
+def _warnings_on_scores(scored: ScoredTrials, eer: float, tie_aware: float, negated: bool) -> Iterator[str]:
     """Inverted scores and ties."""
     bonafide, spoof = scored.bonafide, scored.spoof
     if eer > 0.5 and (other := equal_error_rate(-bonafide, -spoof)[0]) < eer:
-        remedy = "without --negate" if negate else "with --negate"
+        remedy = "without --negate" if negated else "with --negate"
         yield (
             f"the EER of {_percent(eer)} is above 50 %: the sign of the scores may be inverted (higher must mean more "
             f"bona fide); `sls evaluate` {remedy} gives {_percent(other)}"
@@ -191,13 +195,13 @@ def _warnings_on_scores(scored: ScoredTrials, eer: float, tie_aware: float, nega
 def _warnings_on_asv(keys: Keys, rates: ASVErrorRates | None, min_tdcf: float | None) -> Iterator[str]:
     """Why there is no t-DCF in a corpus that has one."""
     if find_corpus(keys.corpus).keys.asv and rates is None:
-        yield "no min t-DCF: the organisers' ASV scores are not beside the keys (protocols/README.md: where they lie)"
+        yield "no min t-DCF: the organisers' ASV scores are not beside the keys (protocols/README.md: where to put them)"
     elif rates and min_tdcf is None:
         yield f"no min t-DCF: in this phase the ASV scores lack targets, nontargets or spoofs ({keys.asv.scores.size:,} trials)"
 
 
 def warnings_on_resamples(scored: ScoredTrials, eer: float, bootstrap: Bootstrap) -> Iterator[str]:
-    """When an interval says less than it seems to."""
+    """Where a confidence interval is too narrow."""
     n_errors = round(eer * min(scored.bonafide.size, scored.spoof.size))
     if n_errors < FEW_ERRORS:
         yield f"the interval is too narrow: only about {n_errors} trials of the smaller class are in error"

@@ -1,4 +1,4 @@
-"""A model and a list of trials to scores."""
+"""Scores a list of trials with a model."""
 
 import logging
 import math
@@ -29,8 +29,8 @@ def score_batch(model: nn.Module, source: Tensor, llr: bool = False) -> Tensor:
 class ScoringEngine:
     """Scores trials with one model.
 
-    A recording that cannot be read raises DataError; with `skip_broken` its reason stands in place of its score. A model
-    for which the memory of a GPU is too small gets fewer clips at a time. Half precision is checked against float32 on the
+    A recording that cannot be read raises DataError; with `skip_broken` the reason replaces its score. When a GPU runs out of
+    memory, the engine continues with fewer clips at a time. Half precision is checked against float32 on the
     first clips. `pack_weights` saves a CPU a tenth of its time after a second or two at the start; afterwards the model can
     only be used for inference.
     """
@@ -61,7 +61,7 @@ class ScoringEngine:
         self.clips_at_once = batch_size
 
     def scores(self, trials: Sequence[Trial]) -> Iterator[tuple[str, float | str]]:
-        """Ids and scores of trials, or why one has none, in their order; audio paths hold from the current folder."""
+        """Ids and scores of trials, or why one has none, in their order; audio paths are relative to the current folder."""
         starts = range(0, len(trials), self.batch_size)
         for start, (sound, source, broken) in zip(starts, self.batches(trials), strict=True):
             scores = self.score(source).tolist() if sound else []
@@ -73,7 +73,7 @@ class ScoringEngine:
                 yield trial.id, outcome
 
     def batches(self, trials: Sequence[Trial]) -> Iterator[tuple[list[Trial], Tensor, dict[str, str]]]:
-        """The trials in batches: those that can be read, their waveforms (B x samples) on the device, reasons of the others."""
+        """Batches: the trials that can be read, their waveforms (B x samples) on the device, the reasons of the others."""
         dataset = ClipDataset(trials, Path(), self.segment, skip_broken=True)
         on_gpu = self.device.startswith("cuda")
         loader = DataLoader(
@@ -92,7 +92,7 @@ class ScoringEngine:
             raise DataError(f"{trial.audio}: trial {trial.id}: the model's score is {number}: try --dtype float32")
 
     def score(self, source: Tensor) -> Tensor:
-        """Scores (B) of waveforms (B x samples), of as many at once as the memory holds."""
+        """Scores (B) of waveforms (B x samples), as many at a time as fit into memory."""
         while True:
             try:
                 if not self.is_prepared:
@@ -103,7 +103,7 @@ class ScoringEngine:
                 if self.clips_at_once == 1:
                     remedy = "use --device cpu" if is_half(self.dtype) else "try --dtype bfloat16"
                     raise DataError(f"{self.device}: out of memory with a single clip: {remedy}") from None
-            # The error is gone by now, and with it the tensors that it held.
+            # Outside the handler the error, and the tensors that it kept alive, are gone.
             if self.clips_at_once == self.batch_size:
                 logger.warning("%s: out of memory with %s clips at a time: continuing with fewer", self.device, self.batch_size)
             self.clips_at_once = math.ceil(self.clips_at_once / 2)

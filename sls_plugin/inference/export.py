@@ -15,23 +15,23 @@ from torch import Tensor, nn
 
 from fairseq_ckpt.fingerprint import file_sha256
 from fairseq_ckpt.reading import checkpoint_file
-from protocols import DataError
+from protocols import DataError, SettingError
 from protocols.audio_format import SAMPLE_RATE
 from protocols.files import replacing
 from sls_plugin.inference.load import load_detector
 from sls_plugin.inference.onnx_detector import INPUT, OUTPUTS, SUFFIX, ExportedDetector
-from sls_plugin.modules.detector import Detector
+from sls_plugin.modules.countermeasure import Countermeasure
 
 OPSET = 18  # of ONNX: the oldest that PyTorch's exporter writes, for the most runtimes
-LARGEST_ONNX = 2**31 - 1  # bytes, of the one file
-BATCH_SIZES = (1, 2, 5)  # that are compared
+LARGEST_ONNX = 2**31 - 1  # bytes; larger models need external data
+BATCH_SIZES = (1, 2, 5)  # on which outputs are compared
 TOLERANCE = 1e-4
 Outputs = Callable[[Tensor], tuple[Tensor, ...]]  # waveforms to logits, scores and log-likelihood ratios
 
 
 @dataclass(frozen=True)
 class Description:
-    """What stands in an exported file beside the graph."""
+    """The metadata in an exported file."""
 
     architecture: str
     n_samples: int  # of a clip
@@ -47,7 +47,7 @@ class Description:
 class WithScores(nn.Module):
     """What an exported file computes: waveforms (B x samples) to logits (B x 2), scores (B) and log-likelihood ratios (B)."""
 
-    def __init__(self, detector: Detector) -> None:
+    def __init__(self, detector: Countermeasure) -> None:
         super().__init__()
         self.detector = detector
 
@@ -60,15 +60,18 @@ class WithScores(nn.Module):
 def export_detector(checkpoint: str | Path, path: Path) -> float:
     """Write the detector of a checkpoint as `.onnx` or `.pt2`; returns the largest difference from the checkpoint's outputs.
 
-    The file takes any number of clips of the checkpoint's length. It is put in place once its outputs are within 1e-4.
+    The file takes any number of clips of the checkpoint's length. It is written only if its outputs agree within 1e-4.
+    Raises SettingError on another suffix.
     """
-    write, read = (_write_onnx, _read_onnx) if path.suffix == SUFFIX else (_write_program, _read_program)
+    if path.suffix not in FORMATS:
+        raise SettingError(f"{path}: end its name in {' or '.join(FORMATS)}")
+    write, read = FORMATS[path.suffix]
     if write is _write_onnx:
         _require_packages(path)
     loaded = load_detector(checkpoint)
     model, segment = loaded.model, loaded.segment
     if isinstance(model, ExportedDetector):
-        raise DataError(f"{checkpoint}: is exported already: name its checkpoint")
+        raise DataError(f"{checkpoint}: is already exported: name its checkpoint")
     detector = WithScores(model).eval()
     example = _clips(2, segment.n_samples)
     with _quietly():
@@ -115,9 +118,12 @@ def _read_program(path: Path) -> Outputs:
         return torch.export.load(file).module()
 
 
+FORMATS = {SUFFIX: (_write_onnx, _read_onnx), ".pt2": (_write_program, _read_program)}  # by the suffix of the file
+
+
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """Without what the exporters tell of their own workings, hundreds of lines; whether all went well is measured."""
+    """Silence the exporters, which log hundreds of lines; the exported outputs are compared instead."""
     logging.disable(logging.WARNING)
     try:
         with warnings.catch_warnings():
@@ -134,10 +140,10 @@ def _require_packages(path: Path) -> None:
 
 
 def _clips(n_clips: int, n_samples: int) -> Tensor:
-    """Noise, the same at every call; B x samples."""
+    """Noise that is the same at every call; B x samples."""
     return 0.1 * torch.randn(n_clips, n_samples, generator=torch.Generator().manual_seed(n_clips))
 
 
 def _difference(detector: Outputs, exported: Outputs, clips: Tensor) -> float:
-    """The largest of all outputs of two detectors."""
+    """The largest absolute difference between the outputs of two detectors."""
     return max((ours - theirs).abs().max().item() for ours, theirs in zip(detector(clips), exported(clips), strict=True))

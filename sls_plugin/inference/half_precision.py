@@ -45,7 +45,7 @@ def check_half_precision(model: nn.Module, source: Tensor) -> None:
 
 
 def repair_convolutions(model: nn.Module, source: Tensor) -> None:
-    """Let the convolutions that this processor computes wrongly in the model's type compute in float32 instead."""
+    """Compute in float32 the convolutions that this processor gets wrong in the type of the model."""
     dtype = dtype_of(model)
     wrong = wrong_convolutions(model, source)
     for convolution in wrong:
@@ -53,7 +53,7 @@ def repair_convolutions(model: nn.Module, source: Tensor) -> None:
         convolution.register_forward_pre_hook(lambda _, inputs: (inputs[0].float(),))
         convolution.register_forward_hook(lambda _, inputs, output: output.to(dtype))
     if wrong:
-        logger.warning("%s: %d convolutions are wrong on this processor: computing them in float32", _name(dtype), len(wrong))
+        logger.warning("%s: using float32 there", _finding(dtype, wrong))
 
 
 def refuse_wrong_convolutions(model: nn.Module, source: Tensor) -> None:
@@ -65,8 +65,7 @@ def refuse_wrong_convolutions(model: nn.Module, source: Tensor) -> None:
     wrong = wrong_convolutions(model.eval(), source[:CHECKED_CLIPS])
     model.train(was_training)
     if wrong:
-        what = f"{len(wrong)} convolutions are wrong on this processor"
-        raise SettingError(f"{_name(dtype)}: {what}: leave out --bf16 or --fp16")
+        raise SettingError(f"{_finding(dtype, wrong)}: leave out --bf16 or --fp16")
 
 
 @torch.no_grad()
@@ -99,6 +98,11 @@ def require_close(output: Tensor, expected: Tensor, dtype: torch.dtype) -> None:
     if not difference <= LARGEST_OUTPUT_ERROR * max(1.0, size):
         what = f"outputs on the first {len(expected)} clips differ by {difference:.2g} on average from those in float32"
         raise SettingError(f"{_name(dtype)}: {what}: use --dtype float32")
+
+
+def _finding(dtype: torch.dtype, wrong: list[nn.Module]) -> str:
+    number = f"{len(wrong)} convolutions" if len(wrong) > 1 else "one convolution"
+    return f"{_name(dtype)}: this processor computes {number} of the model wrongly"
 
 
 def _name(dtype: torch.dtype) -> str:

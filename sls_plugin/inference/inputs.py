@@ -1,4 +1,4 @@
-"""What `sls score` is given to trials: manifests, recordings, lists of paths, folders."""
+"""The inputs of `sls score` (recordings, folders, manifests, lists of paths) as trials."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -11,24 +11,24 @@ from protocols.recordings import find_audio
 
 
 def read_inputs(inputs: Sequence[str]) -> list[Trial]:
-    """The trials of all inputs, in order, with audio paths that hold from the current folder.
+    """The trials of all inputs, in order; their audio paths are relative to the current folder, or absolute.
 
     The id is the manifest's; for a recording the path as given; inside a folder the path relative to that folder.
     """
     trials: list[Trial] = []
-    known: set[str] = set()
+    ids: set[str] = set()
     for name in inputs:
         for trial in _read_input(name):
-            if trial.id in known:
-                raise DataError(f"{name}: trial {trial.id} is given twice: score it in a run of its own")
-            known.add(trial.id)
+            if trial.id in ids:
+                raise DataError(f"{name}: trial {trial.id} is given twice: score it in a separate run")
+            ids.add(trial.id)
             trials.append(trial)
     return trials
 
 
 def _read_input(name: str) -> Iterable[Trial]:
     path = Path(name)
-    if not os.path.exists(name):  # an empty name, of a shell variable that is not set, is no folder
+    if not os.path.exists(name):  # Path("") would be the current folder
         raise DataError(f"{name or repr(name)}: no such file or folder: correct the path")
     if path.is_dir():
         return (Trial(str(file.relative_to(path)), str(file)) for file in find_audio(path))
@@ -43,11 +43,11 @@ def _read_input(name: str) -> Iterable[Trial]:
     lines = read_lines(path)
     for number, line in enumerate(lines, start=1):
         if not line.strip():
-            raise DataError(f"{name}:{number}: blank line: name one recording per line")
+            raise DataError(f"{name}:{number}: blank line: give one recording per line")
     return (Trial(line, line) for line in lines)
 
 
 def _is_binary(path: Path) -> bool:
-    """Whether a file is no text: a recording in a container that only ffmpeg knows, say."""
+    """Whether a file is not text, such as a recording in a container that only ffmpeg reads."""
     with open(path, "rb") as file:
         return b"\0" in file.read(4096)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from protocols import DataError, SettingError
 from sls_plugin.data.clip_dataset import Segment
-from sls_plugin.modules.detector import Detector
+from sls_plugin.modules.countermeasure import Countermeasure
 
 SUFFIX = ".onnx"
 INPUT = "waveforms"  # B x samples
@@ -16,7 +16,7 @@ OUTPUTS = ("logits", "scores", "log_likelihood_ratios")  # B x 2 (spoof, bona fi
 CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 
 
-class ExportedDetector(Detector):
+class ExportedDetector(Countermeasure):
     """A detector in an ONNX file; its outputs are on the CPU.
 
     Raises DataError when the file is damaged or was not written by `sls export`.

@@ -12,9 +12,9 @@ from protocols import DataError, SettingError, Trial
 from protocols.audio_format import SAMPLE_RATE
 from sls_plugin.inference.inputs import read_inputs
 from sls_plugin.inference.shards import ProcessGroup, shard
-from sls_plugin.scores.journal import Journal, Outcome, joined, journal_path, journals
+from sls_plugin.scores.journal import Journal, Outcome, iter_all_ranks, journal_path, journals
 from sls_plugin.scores.outputs import refuse_inputs, require_free
-from sls_plugin.scores.run_metadata import Record, read_record, require_same, trials_sha256, write_record
+from sls_plugin.scores.run_metadata import RunMetadata, read_metadata, require_same_run, trials_sha256, write_metadata
 from sls_plugin.scores.score_file import errors_path, require_writable, write_outcomes
 from sls_plugin.scores.timeline import recording_scores, timeline_path, write_timeline
 
@@ -77,10 +77,10 @@ class ScoringRun:
         group = ProcessGroup()
         trials = read_inputs([str(name) for name in self.inputs])
         require_writable(self.output, (trial.id for trial in trials))
-        record = self._record(trials)
+        metadata = self._metadata(trials)
         trials = shard(trials, *self.shard, self.batch_size)
         own = shard(trials, group.rank, group.size, self.batch_size)
-        return self._score_own(own, record, group)
+        return self._score_own(own, metadata, group)
 
     def _check(self) -> None:
         if self.windows_score != "mean" and not self._in_windows:
@@ -96,7 +96,7 @@ class ScoringRun:
     def _in_windows(self) -> bool:
         return bool(self.window or self.hop)
 
-    def _record(self, trials: Sequence[Trial]) -> Record:
+    def _metadata(self, trials: Sequence[Trial]) -> RunMetadata:
         """All that the scores depend on. Also settles the device."""
         with ThreadPoolExecutor(1) as reader:  # the file is hashed while torch is imported
             checkpoint_sha256 = reader.submit(_sha256, self.checkpoint)
@@ -117,22 +117,22 @@ class ScoringRun:
             "windows_score": self.windows_score,
         }
 
-    def _score_own(self, own: Sequence[Trial], record: Record, group: ProcessGroup) -> ScoringSummary:
+    def _score_own(self, own: Sequence[Trial], metadata: RunMetadata, group: ProcessGroup) -> ScoringSummary:
         """Score this process's trials into its journal; process 0 then writes the output."""
         part = journal_path(self.output, group.rank)
-        of_part = record | {"processes": [group.rank, group.size]}
-        with Journal(part, of_part, own, self.batch_size, resume=self.resume, overwrite=self.overwrite) as journal:
+        part_metadata = metadata | {"processes": [group.rank, group.size]}
+        with Journal(part, part_metadata, own, self.batch_size, resume=self.resume, overwrite=self.overwrite) as journal:
             n_done = group.gather(journal.n_done)
             require_free(self.output, self.resume or self.overwrite)  # still
             if self.resume and self.output.exists() and not any(n_done):
-                require_same(record, read_record(self.output), self.output)
+                require_same_run(metadata, read_metadata(self.output), self.output)
                 return ScoringSummary()
-            self._score(own, journal, record["n_trials"], show=group.rank == 0)
+            self._score(own, journal, metadata["n_trials"], show=group.rank == 0)
             n_done = group.gather(journal.n_done)
             if group.rank:
                 return ScoringSummary(is_share=True)
             try:
-                return self._finish(journal, n_done, record)
+                return self._finish(journal, n_done, metadata)
             except OSError as error:
                 kept = "all trials are scored and kept: --resume writes them"
                 raise DataError(f"{error.filename or self.output}: {error.strerror}: {kept}") from None
@@ -187,17 +187,17 @@ class ScoringRun:
 
         return score_windows(engine, trials, hop_samples(engine.segment, self.hop))
 
-    def _finish(self, journal: Journal, n_done: Sequence[int], record: Record) -> ScoringSummary:
+    def _finish(self, journal: Journal, n_done: Sequence[int], metadata: RunMetadata) -> ScoringSummary:
         """Join the journals of all processes into the output, and remove them."""
         if self._in_windows:
-            write_timeline(self.output, joined(self.output, journal, n_done))
+            write_timeline(self.output, iter_all_ranks(self.output, journal, n_done))
             numbers = write_outcomes(
-                self.output, lambda: recording_scores(joined(self.output, journal, n_done), self.windows_score)
+                self.output, lambda: recording_scores(iter_all_ranks(self.output, journal, n_done), self.windows_score)
             )
         else:
             timeline_path(self.output).unlink(missing_ok=True)  # of an earlier run
-            numbers = write_outcomes(self.output, lambda: joined(self.output, journal, n_done))
-        write_record(self.output, record)
+            numbers = write_outcomes(self.output, lambda: iter_all_ranks(self.output, journal, n_done))
+        write_metadata(self.output, metadata)
         for path in journals(self.output):
             path.unlink(missing_ok=True)
         return ScoringSummary(*numbers)

@@ -1,4 +1,4 @@
-"""Trials shared out over runs and processes."""
+"""Divides trials among runs and processes."""
 
 import datetime
 import os
@@ -7,18 +7,18 @@ from typing import Any
 
 from protocols import DataError, Trial
 
-LONGEST_WAIT = datetime.timedelta(days=30)  # of a process that is done for one that is not; a dead one is noticed at once
+LONGEST_WAIT = datetime.timedelta(days=30)  # for slower processes; a dead process is noticed at once
 
 
 def shard(trials: Sequence[Trial], index: int, n_shards: int, batch_size: int) -> Sequence[Trial]:
-    """Shard `index` (from 0) of `n_shards`: neighbouring whole batches, so that they are the same without shards."""
+    """Shard `index` (from 0) of `n_shards`: consecutive whole batches, so that they are the same without shards."""
     n_batches = -(-len(trials) // batch_size)
     first, end = (n_batches * number // n_shards for number in (index, index + 1))
     return trials[first * batch_size : end * batch_size]
 
 
 class ProcessGroup:
-    """The processes that `torchrun` started for one run, on one or several machines; a single one without torchrun."""
+    """The processes that `torchrun` started for one run, on one or several machines; without torchrun a single process."""
 
     def __init__(self) -> None:
         self.size = int(os.environ.get("WORLD_SIZE", 1))
@@ -29,7 +29,7 @@ class ProcessGroup:
             distributed.init_process_group("gloo", timeout=LONGEST_WAIT)
 
     def gather(self, value: Any) -> list[Any]:
-        """The value of each process, by rank, once all have come here; DataError when one of them is gone."""
+        """The value of each process, by rank, once all have called this; DataError when one of them has died."""
         if self.size == 1:
             return [value]
         from torch import distributed
@@ -38,5 +38,5 @@ class ProcessGroup:
         try:
             distributed.all_gather_object(values, value)
         except RuntimeError:
-            raise DataError("another process of this run has stopped: mend what it told, then --resume") from None
+            raise DataError("another rank failed: fix the error it reported, then rerun with --resume") from None
         return values

@@ -1,4 +1,4 @@
-"""Long recordings, window by window: a score for each window in a timeline, and one for the recording."""
+"""Scores long recordings window by window."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,24 +18,28 @@ from sls_plugin.inference.engine import ScoringEngine
 from sls_plugin.scores.timeline import WindowScore
 
 Window = tuple[int, int, int]  # the trial's position, the first sample, the one after the last
-Ended = tuple[int, str]  # a trial's position, and why it cannot be read; empty when all its windows are there
+Ended = tuple[int, str]  # a trial's position, and why it cannot be read; empty when all its windows are scored
 Batch = tuple[list[Window], Tensor, list[Ended]]
 
 
 def cut(blocks: Iterable[np.ndarray], n_samples: int, hop: int) -> Iterator[tuple[int, np.ndarray]]:
-    """Where each window of a waveform begins, and its samples; a waveform shorter than a window is given as it is.
+    """Windows of a waveform: the start of each and its samples; a waveform shorter than a window is returned whole.
 
-    A window begins every `hop` samples, at most `n_samples`. What they leave at the end is heard in one more window, which
-    ends with the waveform. No more than a window and a block are held at a time.
+    A window begins every `hop` samples (at most `n_samples`). If samples remain at the end, one more window ends with the
+    waveform. Only a window and a block are in memory at a time.
+
+    >>> blocks = [np.arange(4.0, dtype=np.float32), np.arange(4.0, 7.0, dtype=np.float32)]
+    >>> [(start, window.tolist()) for start, window in cut(blocks, n_samples=4, hop=2)]
+    [(0, [0.0, 1.0, 2.0, 3.0]), (2, [2.0, 3.0, 4.0, 5.0]), (3, [3.0, 4.0, 5.0, 6.0])]
     """
-    held, first = np.empty(0, np.float32), 0  # and the sample of the waveform with which they begin
+    held, first = np.empty(0, np.float32), 0  # samples in memory, and the position of the first one
     start = 0  # of the next window
     for block in blocks:
         held = np.concatenate([held, block])
         while start + n_samples <= first + len(held):
             yield start, held[start - first : start - first + n_samples]
             start += hop
-        last = max(0, start - hop)  # the window that may be the last but one
+        last = max(0, start - hop)  # start of the latest window: the final one may overlap it
         held, first = held[last - first :], last
     end = first + len(held)
     if end < n_samples:
@@ -48,8 +52,8 @@ def cut(blocks: Iterable[np.ndarray], n_samples: int, hop: int) -> Iterator[tupl
 class WindowDataset(IterableDataset):
     """The windows of recordings in batches.
 
-    No batch has windows from two groups of `batch_size` trials: scoring can begin at any of the groups, and where every
-    recording is shorter than a window, the batches are those of whole recordings.
+    Trials come in groups of `batch_size`, and no batch mixes groups: scoring can resume at any group, and if every recording
+    is shorter than a window, the batches are the same as for whole recordings.
     """
 
     trials: Sequence[Trial]
@@ -75,7 +79,7 @@ class WindowDataset(IterableDataset):
                         yield windows, self._stacked(waveforms), ended
                         windows, waveforms, ended = [], [], []
                 ended.append((index, ""))
-            except DataError as error:  # perhaps after windows that were sound: the end of a truncated file
+            except DataError as error:  # perhaps after good windows: a truncated file fails at its end
                 ended.append((index, str(error)))
         yield windows, self._stacked(waveforms), ended
 
@@ -93,14 +97,14 @@ def hop_samples(segment: Segment, hop: float | None) -> int:
 
 
 def score_windows(engine: ScoringEngine, trials: Sequence[Trial], hop: int) -> Iterator[tuple[str, list[WindowScore] | str]]:
-    """Ids of trials and the scores of their windows, or why one cannot be read, in their order; errors as the engine's.
+    """Ids of trials and the scores of their windows, or why one cannot be read, in order; errors as the engine's.
 
     A window is as long as the engine's segment; one begins every `hop` samples.
     """
     segment = engine.segment
     dataset = WindowDataset(trials, segment.n_samples, hop, segment.padding, engine.batch_size)
-    scored: dict[int, list[WindowScore]] = defaultdict(list)  # of trials that have not ended
-    # One decoder, whatever --num-workers says, keeps the batches the same, and with them the scores.
+    scored: dict[int, list[WindowScore]] = defaultdict(list)  # by trial, until it ends
+    # At most one worker, whatever --num-workers says: more would change the batches, and with them the last digits.
     loader = DataLoader(dataset, batch_size=None, num_workers=min(1, engine.num_workers))
     for windows, source, ended in iterate(loader):
         scores = engine.score(source.to(engine.device)).tolist() if windows else []
@@ -110,5 +114,5 @@ def score_windows(engine: ScoringEngine, trials: Sequence[Trial], hop: int) -> I
         for index, reason in ended:
             if reason and not engine.skip_broken:
                 raise DataError(reason)
-            of_trial = scored.pop(index, [])
-            yield trials[index].id, reason or of_trial
+            window_scores = scored.pop(index, [])
+            yield trials[index].id, reason or window_scores

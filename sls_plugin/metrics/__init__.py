@@ -1,1 +1,1 @@
-"""What the field measures detectors by: arrays in, numbers out, no files."""
+"""The measures of the field: arrays in, numbers out, no files."""

@@ -1,4 +1,4 @@
-"""How far an equal error rate would move with other trials: bootstrap intervals, and comparisons of two systems.
+"""Bootstrap confidence intervals of equal error rates, and paired comparisons of two systems.
 
 Source: Efron and Tibshirani, "An Introduction to the Bootstrap" (1993), chapters 13 and 15.
 """
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sls_plugin.metrics.det import Rates, finite
+from sls_plugin.metrics.det import Rates, check_finite
 
 Counts = NDArray[np.int64]
 
@@ -33,33 +33,37 @@ def bootstrap_eers(
 
     `scores` is S x N (or N for one system); every system sees the same resamples, which makes their differences paired.
     A resample draws as many bona fide trials and as many spoofs as there are, with replacement; with `speakers`, an
-    integer per trial, it draws whole speakers instead, again if a class is lost. Sample i draws from
-    `numpy.random.default_rng((seed, i))` and from nothing else.
+    integer per trial, it draws whole speakers instead, and draws again if a class is lost. Sample i draws
+    from `numpy.random.default_rng((seed, i))` only.
     Raises ValueError when a class is empty, arrays differ in length, a speaker is negative or a score is not finite.
+
+    >>> scores, is_bonafide = [3.0, 2.0, 1.0, 0.0], [True, True, False, False]
+    >>> bootstrap_eers(scores, is_bonafide, n_samples=3).ravel().tolist()  # the classes are apart in every resample
+    [0.0, 0.0, 0.0]
     """
     scores, is_bonafide = np.atleast_2d(scores), np.asarray(is_bonafide, dtype=bool)
     if scores.ndim != 2 or is_bonafide.shape != scores.shape[1:]:
-        raise ValueError(f"scores of shape {scores.shape} need as many labels, not labels of shape {is_bonafide.shape}")
-    finite(scores[:, is_bonafide], "bona fide")
-    finite(scores[:, ~is_bonafide], "spoof")
+        raise ValueError(f"scores of shape {scores.shape}, but labels of shape {is_bonafide.shape}: give one label per trial")
+    check_finite(scores[:, is_bonafide], "bona fide")
+    check_finite(scores[:, ~is_bonafide], "spoof")
     bonafide_first = np.argsort(~is_bonafide, kind="stable")
     n_bonafide = int(is_bonafide.sum())
     if speakers is None:
         draw = _trial_counts(n_bonafide, is_bonafide.size - n_bonafide)
     else:
         draw = _speaker_counts(np.asarray(speakers), bonafide_first, n_bonafide)
-    systems = [_System(of_system[bonafide_first], n_bonafide) for of_system in scores]
+    systems = [_System(system_scores[bonafide_first], n_bonafide) for system_scores in scores]
 
     def eers(sample: int) -> list[float]:
         counts = draw(np.random.default_rng((seed, sample)))
         return [system.eer(counts) for system in systems]
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # numpy draws, gathers and adds outside Python's lock
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # numpy releases Python's lock
         return np.array(list(pool.map(eers, range(n_samples)))).reshape(n_samples, len(systems))
 
 
 def confidence_interval(samples: ArrayLike, level: float = 0.95) -> tuple[float, float]:
-    """The percentile interval that holds the share `level` of the bootstrap samples of one figure."""
+    """The percentile interval that contains a share `level` of the bootstrap samples of one figure."""
     low, high = np.quantile(samples, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
@@ -67,8 +71,8 @@ def confidence_interval(samples: ArrayLike, level: float = 0.95) -> tuple[float,
 def compare_paired(eers: ArrayLike, samples: ArrayLike, level: float = 0.95) -> PairedComparison:
     """The difference between two systems from their EERs (a pair) and their `bootstrap_eers` (n_samples x 2).
 
-    The p-value is twice the smaller share of samples in which the difference has the other sign or none, where the
-    trials as they are count as one more sample: it is never 0.
+    The p-value is twice the smaller of two shares of the samples: differences <= 0, and differences >= 0. The original
+    trials count as one more sample, so that it is never 0.
     """
     first, second = np.asarray(eers, dtype=np.float64)
     differences = np.subtract(*np.asarray(samples, dtype=np.float64).T)
@@ -78,16 +82,16 @@ def compare_paired(eers: ArrayLike, samples: ArrayLike, level: float = 0.95) -> 
 
 
 class _System:
-    """The trials of one system, bona fide first, sorted once; then EERs of resamples from how often each is drawn."""
+    """The trials of one system, bona fide first, sorted once; computes EERs of resamples from how often each trial is drawn."""
 
     def __init__(self, scores: Rates, n_bonafide: int) -> None:
         self.n_bonafide = n_bonafide
         self.order = np.argsort(scores, kind="stable")
-        self.places_of_bonafide = np.flatnonzero(self.order < n_bonafide)
-        self.order_of_bonafide = self.order[self.places_of_bonafide]
+        self.bonafide_places = np.flatnonzero(self.order < n_bonafide)
+        self.bonafide_order = self.order[self.bonafide_places]
 
     def eer(self, counts: Counts) -> float:
-        """The EER of the resample that holds trial i `counts[i]` times, exactly as `equal_error_rate` has it.
+        """The EER of the resample that holds trial i `counts[i]` times, exactly as `equal_error_rate` gives it.
 
         From point to point of the DET curve FRR - FAR grows, by 1 / Nb or 1 / Ns: it is closest to 0 at the first point
         where it is not negative, or just before. Times Nb Ns these are whole numbers, and sums of them are exact.
@@ -98,16 +102,16 @@ class _System:
         meeting = n_bonafide * n_spoof
         place = int(np.searchsorted(reached, meeting))
         before = int(reached[place - 1]) if place else 0
-        drawn_before = counts[self.order_of_bonafide[: np.searchsorted(self.places_of_bonafide, place)]]
+        drawn_before = counts[self.bonafide_order[: np.searchsorted(self.bonafide_places, place)]]
         rejected_bonafide = int(drawn_before.sum())
         rejected_spoof = (before - rejected_bonafide * n_spoof) // n_bonafide
         # The curves meet somewhere among the copies of the trial at `place`.
-        of_bonafide = bool(self.order[place] < self.n_bonafide)
-        copies = -(-(meeting - before) // (n_spoof if of_bonafide else n_bonafide))
+        is_bonafide = bool(self.order[place] < self.n_bonafide)
+        copies = -(-(meeting - before) // (n_spoof if is_bonafide else n_bonafide))
         rates = []
         for n in (copies - 1, copies):
-            false_rejection = (rejected_bonafide + n * of_bonafide) / n_bonafide
-            false_acceptance = (n_spoof - rejected_spoof - n * (not of_bonafide)) / n_spoof
+            false_rejection = (rejected_bonafide + n * is_bonafide) / n_bonafide
+            false_acceptance = (n_spoof - rejected_spoof - n * (not is_bonafide)) / n_spoof
             rates.append((abs(false_rejection - false_acceptance), (false_rejection + false_acceptance) / 2))
         return min(rates, key=lambda rate: rate[0])[1]  # the first of equals
 
@@ -125,17 +129,17 @@ def _trial_counts(n_bonafide: int, n_spoof: int) -> Callable[[np.random.Generato
 def _speaker_counts(
     speakers: NDArray[np.integer], bonafide_first: NDArray[np.intp], n_bonafide: int
 ) -> Callable[[np.random.Generator], Counts]:
-    """Draws whole speakers until both classes are there: how often each trial is drawn, bona fide first."""
+    """Draws whole speakers until both classes are present: how often each trial is drawn, bona fide first."""
     if speakers.shape != bonafide_first.shape:
         raise ValueError(f"{bonafide_first.size} trials, but speakers of shape {speakers.shape}: give one per trial")
     if speakers.min() < 0:
         raise ValueError(f"{np.count_nonzero(speakers < 0)} of {speakers.size} trials have no speaker (a negative code)")
-    names, speaker_of_trial = np.unique(speakers[bonafide_first], return_inverse=True)
+    names, trial_speakers = np.unique(speakers[bonafide_first], return_inverse=True)
 
     def draw(generator: np.random.Generator) -> Counts:
-        while True:  # ends: both classes have speakers
+        while True:  # ends, since both classes have speakers
             drawn = generator.integers(names.size, size=names.size)
-            counts = np.bincount(drawn, minlength=names.size)[speaker_of_trial]
+            counts = np.bincount(drawn, minlength=names.size)[trial_speakers]
             if counts[:n_bonafide].any() and counts[n_bonafide:].any():
                 return counts
 

@@ -1,4 +1,4 @@
-"""Calibration and linear fusion: scores of one or several systems to natural-log likelihood ratios.
+"""Calibration and linear fusion: from scores of one or several systems to natural-log likelihood ratios.
 
 Source: Brümmer and du Preez, "Application-independent evaluation of speaker detection" (Computer Speech and Language,
 2006); Brümmer et al., "Fusion of heterogeneous speaker recognition systems in the STBU submission for the NIST speaker
@@ -12,18 +12,18 @@ from numpy.typing import ArrayLike
 from scipy.optimize import minimize
 from scipy.special import expit, logit
 
-from sls_plugin.metrics.det import Rates, finite
+from sls_plugin.metrics.det import Rates, check_finite
 
-# Where scores separate the classes, as they may on a development set of a good detector, likelihood grows with the
-# weights for ever. This penalty stops it at log-likelihood ratios of some ten, and elsewhere moves no third digit.
-# It also shares the weight between systems that say the same.
+# When scores separate the classes, as those of a good detector may on a development set, the likelihood grows with the
+# weights without bound. This penalty limits log-likelihood ratios to about ten; otherwise it changes less than the third
+# digit. It also shares the weight between systems with equal scores.
 RIDGE = 1e-6
 TOLERANCE = 1e-8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Calibration:
-    """An affine map from the scores of K systems to log-likelihood ratios; a negative weight says that higher means spoof."""
+    """An affine map from the scores of K systems to log-likelihood ratios; with a negative weight, higher scores mean spoof."""
 
     weights: Rates
     offset: float
@@ -31,7 +31,7 @@ class Calibration:
     def apply(self, scores: ArrayLike) -> Rates:
         """Natural-log likelihood ratios, bona fide over spoof, of N trials from scores N x K (or N for one system).
 
-        Raises ValueError when K is another than that of the scores it was fitted to.
+        Raises ValueError when K differs from that of the fit.
         """
         scores = _per_system(scores)
         if scores.shape[1] != self.weights.size:
@@ -40,22 +40,26 @@ class Calibration:
 
 
 def fit_calibration(bonafide: ArrayLike, spoof: ArrayLike, prior: float = 0.5) -> Calibration:
-    """Logistic regression, its classes weighted to `prior` (of bona fide), from scores N x K (or N) of each class.
+    """Logistic regression on scores N x K (or N) of each class, the classes weighted to `prior` (of bona fide).
 
-    K = 1 calibrates one system, K > 1 fuses several. The order of the trials' scores stays as it is if the weight is
-    positive. Classes that the scores separate give large but finite ratios.
+    K = 1 calibrates one system, K > 1 fuses several. A positive weight keeps the order of the trials. Classes that the
+    scores separate completely give large but finite ratios.
     Raises ValueError when a class is empty, a score is NaN or infinite, K differs or `prior` is not between 0 and 1.
+
+    >>> calibration = fit_calibration(bonafide=[0.2, 1.5, 2.0, 3.1], spoof=[-2.0, -1.0, 0.5, -0.3])
+    >>> calibration.apply([-1.0, 2.0]).round().tolist()
+    [-4.0, 4.0]
     """
     bonafide, spoof = _per_system(bonafide), _per_system(spoof)
     if bonafide.shape[1] != spoof.shape[1]:
         raise ValueError(f"bona fide scores of {bonafide.shape[1]} systems, spoof scores of {spoof.shape[1]}")
     if not 0 < prior < 1:
-        raise ValueError(f"the prior of bona fide must lie between 0 and 1, not at {prior}")
-    finite(bonafide, "bona fide")
-    finite(spoof, "spoof")
+        raise ValueError(f"the prior of bona fide must be between 0 and 1, got {prior}")
+    check_finite(bonafide, "bona fide")
+    check_finite(spoof, "spoof")
     scores = np.concatenate([bonafide, spoof])
     centre, spread = scores.mean(axis=0), scores.std(axis=0)
-    spread[np.ptp(scores, axis=0) == 0] = 1  # a system that says the same of every trial: the penalty leaves it no weight
+    spread[np.ptp(scores, axis=0) == 0] = 1  # a system with one score for every trial: the penalty gives it weight 0
     inputs = np.column_stack([(scores - centre) / spread, np.ones(len(scores))])
     is_bonafide = np.arange(len(scores)) < len(bonafide)
     *weights, offset = _logistic_regression(inputs, is_bonafide, prior)
@@ -64,7 +68,7 @@ def fit_calibration(bonafide: ArrayLike, spoof: ArrayLike, prior: float = 0.5) -
 
 
 def _logistic_regression(inputs: Rates, is_bonafide: np.ndarray, prior: float) -> Rates:
-    """The coefficients, of which the last is the offset, that predict the class with the least cross-entropy."""
+    """The coefficients, the last of which is the offset, that predict the class with the least cross-entropy."""
     trial_weights = np.where(is_bonafide, prior / is_bonafide.sum(), (1 - prior) / (~is_bonafide).sum())
     trial_weights /= min(prior, 1 - prior)  # so that penalty and tolerance mean the same for every prior
     signs = np.where(is_bonafide, 1.0, -1.0)
@@ -87,10 +91,9 @@ def _logistic_regression(inputs: Rates, is_bonafide: np.ndarray, prior: float) -
 
     start = np.zeros(inputs.shape[1])
     found = minimize(cost, start, jac=gradient, hess=hessian, method="trust-exact", options={"gtol": TOLERANCE})
-    # Rounding may stop it before that tolerance. What counts is how far above the least cost it stopped, which Newton's
-    # step tells.
+    # Rounding may stop it before that tolerance. What counts is how far it is above the least cost: the Newton decrement.
     if found.jac @ np.linalg.solve(found.hess, found.jac) > TOLERANCE:
-        raise ValueError(f"calibration does not converge ({found.message}) on these scores: are there extreme values?")
+        raise ValueError(f"calibration does not converge ({found.message}): check the scores for extreme values")
     return found.x
 
 
@@ -100,5 +103,5 @@ def _per_system(scores: ArrayLike) -> Rates:
     if scores.ndim == 1:
         scores = scores[:, np.newaxis]
     if scores.ndim != 2:
-        raise ValueError(f"scores of N trials by K systems are wanted, not of shape {scores.shape}")
+        raise ValueError(f"scores must have shape N trials x K systems, got {scores.shape}")
     return scores

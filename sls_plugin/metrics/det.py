@@ -14,14 +14,14 @@ def det_curve(bonafide: ArrayLike, spoof: ArrayLike) -> tuple[Rates, Rates, Rate
     score that it rejects. Of equal scores those of bona fide trials are rejected first.
     Raises ValueError when a class is empty or a score is NaN or infinite.
     """
-    bonafide, spoof = finite(bonafide, "bona fide"), finite(spoof, "spoof")
+    bonafide, spoof = check_finite(bonafide, "bona fide"), check_finite(spoof, "spoof")
     scores = np.concatenate([bonafide, spoof])
     order = np.argsort(scores, kind="stable")
     return det_curve_of_sorted(scores[order], order < bonafide.size)
 
 
 def det_curve_of_sorted(scores: Rates, is_bonafide: NDArray[np.bool_]) -> tuple[Rates, Rates, Rates]:
-    """The `det_curve` of trials of both classes that are sorted by score, bona fide trials first among equal scores."""
+    """The `det_curve` of trials that are already sorted by score, bona fide trials first among equal scores."""
     rejected_bonafide = np.cumsum(is_bonafide)
     rejected_spoof = np.arange(1, scores.size + 1) - rejected_bonafide
     n_bonafide, n_spoof = rejected_bonafide[-1], rejected_spoof[-1]
@@ -36,8 +36,11 @@ def equal_error_rate(bonafide: ArrayLike, spoof: ArrayLike) -> tuple[float, floa
 
     The mean of both rates at the first point of `det_curve` where they are closest: no interpolation, no convex hull.
     As bona fide trials come first among equal scores, ties count against the system: with all scores equal it is 1.
+
+    >>> equal_error_rate(bonafide=[0.2, 1.5, 2.0, 3.1], spoof=[-2.0, -1.0, 0.5, -0.3])
+    (0.25, 0.2)
     """
-    return closest(*det_curve(bonafide, spoof))
+    return eer_at(*det_curve(bonafide, spoof))
 
 
 def tie_aware_equal_error_rate(bonafide: ArrayLike, spoof: ArrayLike) -> tuple[float, float]:
@@ -47,7 +50,7 @@ def tie_aware_equal_error_rate(bonafide: ArrayLike, spoof: ArrayLike) -> tuple[f
     """
     false_rejection, false_acceptance, thresholds = det_curve(bonafide, spoof)
     last_of_equals = np.append(thresholds[:-1] != thresholds[1:], True)
-    return closest(false_rejection[last_of_equals], false_acceptance[last_of_equals], thresholds[last_of_equals])
+    return eer_at(false_rejection[last_of_equals], false_acceptance[last_of_equals], thresholds[last_of_equals])
 
 
 def ties_across_classes(bonafide: ArrayLike, spoof: ArrayLike) -> tuple[int, int]:
@@ -55,23 +58,23 @@ def ties_across_classes(bonafide: ArrayLike, spoof: ArrayLike) -> tuple[int, int
     return int(np.isin(bonafide, spoof).sum()), int(np.isin(spoof, bonafide).sum())
 
 
-def closest(false_rejection: Rates, false_acceptance: Rates, thresholds: Rates) -> tuple[float, float]:
+def eer_at(false_rejection: Rates, false_acceptance: Rates, thresholds: Rates) -> tuple[float, float]:
     """The mean of both rates at the first point of a DET curve where they are closest, and its threshold."""
     k = np.argmin(np.abs(false_rejection - false_acceptance))
     return float((false_rejection[k] + false_acceptance[k]) / 2), float(thresholds[k])
 
 
-def lowest(costs: Rates, thresholds: Rates) -> tuple[float, float]:
+def min_cost(costs: Rates, thresholds: Rates) -> tuple[float, float]:
     """The lowest cost along a DET curve and the threshold where it is first met; both NaN if a cost is undefined."""
-    k = np.argmin(costs)  # of a NaN, if there is one
+    k = np.argmin(costs)  # the first NaN, if there is one
     return float(costs[k]), float("nan" if np.isnan(costs[k]) else thresholds[k])
 
 
-def finite(scores: ArrayLike, of_class: str) -> Rates:
-    """The scores of one class as a flat array, all finite and at least one."""
+def check_finite(scores: ArrayLike, class_name: str) -> Rates:
+    """The scores of one class as a flat array; ValueError when there are none, or one is NaN or infinite."""
     scores = np.asarray(scores, dtype=np.float64).ravel()
     if not scores.size:
-        raise ValueError(f"no {of_class} scores: error rates need trials of both classes")
+        raise ValueError(f"no {class_name} scores: error rates need trials of both classes")
     if bad := int((~np.isfinite(scores)).sum()):
-        raise ValueError(f"{bad} of {scores.size} {of_class} scores are NaN or infinite")
+        raise ValueError(f"{bad} of {scores.size} {class_name} scores are NaN or infinite")
     return scores

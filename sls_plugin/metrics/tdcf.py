@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sls_plugin.metrics.det import Rates, det_curve, equal_error_rate, finite, lowest
+from sls_plugin.metrics.det import Rates, check_finite, det_curve, equal_error_rate, min_cost
 
 PRIOR_SPOOF = 0.05
 PRIOR_TARGET = 0.95 * 0.99
@@ -31,7 +31,7 @@ class ASVErrorRates:
 
 @dataclass(frozen=True, slots=True)
 class TDCFCoefficients:
-    """Of the t-DCF of 2021: `c0` is the cost that no countermeasure avoids, `c1` weighs misses, `c2` accepted spoofs."""
+    """The weights of the t-DCF of 2021: `c0` the cost of the ASV system alone, `c1` of misses, `c2` of accepted spoofs."""
 
     c0: float
     c1: float
@@ -74,9 +74,9 @@ def tdcf_coefficients(rates: ASVErrorRates) -> TDCFCoefficients:
 
 
 def normalised_tdcf(false_rejection: Rates, false_acceptance: Rates, coefficients: TDCFCoefficients) -> Rates:
-    """The t-DCF at each point of a countermeasure's DET curve; 1 is the better of accepting and rejecting every trial.
+    """The t-DCF at each point of a countermeasure's DET curve; 1 is the cost of accepting or rejecting every trial.
 
-    NaN where a coefficient is NaN, and where that better one costs nothing, so that there is nothing to compare with.
+    Of these two the cheaper one is the reference. NaN where a coefficient is NaN, and where the reference costs nothing.
     """
     c0, c1, c2 = coefficients.c0, coefficients.c1, coefficients.c2
     without_countermeasure = c0 + np.minimum(c1, c2)
@@ -90,6 +90,11 @@ def min_tdcf_2021(bonafide: ArrayLike, spoof: ArrayLike, rates: ASVErrorRates) -
 
     From the countermeasure's scores of each class and the error rates of the ASV system; NaN as `normalised_tdcf`.
     Raises ValueError as `det_curve` does.
+
+    >>> asv = ASVErrorRates(miss=0.02, false_acceptance=0.02, spoof_acceptance=0.3)
+    >>> cost, threshold = min_tdcf_2021(bonafide=[0.2, 1.5, 2.0, 3.1], spoof=[-2.0, -1.0, 0.5, -0.3], rates=asv)
+    >>> round(cost, 4), threshold
+    (0.341, -0.3)
     """
     return _min_tdcf(bonafide, spoof, tdcf_coefficients(rates))
 
@@ -98,7 +103,7 @@ def min_tdcf_2019(bonafide: ArrayLike, spoof: ArrayLike, rates: ASVErrorRates) -
     """The minimum normalised t-DCF in the form of ASVspoof 2019 (Odyssey 2018) and the threshold where it is met.
 
     With the costs of the challenge it is the form of 2021 without C0. NaN where a rate is NaN.
-    Raises ValueError as `det_curve` does, and where C1 or C2 is not positive: there this form has no meaning.
+    Raises ValueError as `det_curve` does, and where C1 or C2 is not positive: there this form is not defined.
     """
     coefficients = tdcf_coefficients(rates)
     if coefficients.c1 <= 0 or coefficients.c2 <= 0:
@@ -112,11 +117,11 @@ def min_tdcf_2019(bonafide: ArrayLike, spoof: ArrayLike, rates: ASVErrorRates) -
 def _min_tdcf(bonafide: ArrayLike, spoof: ArrayLike, coefficients: TDCFCoefficients) -> tuple[float, float]:
     """The lowest value of the normalised t-DCF along the DET curve, and its threshold."""
     false_rejection, false_acceptance, thresholds = det_curve(bonafide, spoof)
-    return lowest(normalised_tdcf(false_rejection, false_acceptance, coefficients), thresholds)
+    return min_cost(normalised_tdcf(false_rejection, false_acceptance, coefficients), thresholds)
 
 
-def _accepted(scores: ArrayLike, threshold: float, of_class: str) -> float:
+def _accepted(scores: ArrayLike, threshold: float, class_name: str) -> float:
     """The share of the scores that reach the threshold; NaN without scores or without a threshold."""
     if np.isnan(threshold) or not np.size(scores):
         return np.nan
-    return float(np.mean(finite(scores, of_class) >= threshold))
+    return float(np.mean(check_finite(scores, class_name) >= threshold))

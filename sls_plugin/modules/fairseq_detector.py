@@ -4,10 +4,10 @@ from typing import Any
 
 from fairseq.models import BaseFairseqModel
 
-from .detector import Detector
+from .countermeasure import Countermeasure
 
 
-class FairseqDetector(Detector, BaseFairseqModel):
+class FairseqDetector(Countermeasure, BaseFairseqModel):
     """A detector that can be registered with `register_model`."""
 
     num_updates = 0  # updates so far in this training

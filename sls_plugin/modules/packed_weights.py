@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .detector import Detector
+from .countermeasure import Countermeasure
 
 
-def pack_weights(model: Detector, device: str, dtype: torch.dtype) -> None:
+def pack_weights(model: Countermeasure, device: str, dtype: torch.dtype) -> None:
     """Pack the weights of a detector if this processor and this build of torch can use them."""
     on_cpu = device == "cpu" and torch.backends.mkldnn.is_available()
     if on_cpu and (dtype == torch.float32 or (dtype == torch.bfloat16 and torch.ops.mkldnn._is_mkldnn_bf16_supported())):

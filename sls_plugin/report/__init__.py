@@ -1,1 +1,1 @@
-"""Scores and keys to figures: a table for the terminal, one HTML file for the reader."""
+"""Presents evaluations: a table for the terminal, and one HTML file."""

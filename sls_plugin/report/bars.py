@@ -6,15 +6,15 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from sls_plugin.evaluation.breakdown import GroupResult
-from sls_plugin.report.data import Data
+from sls_plugin.report.content import Data
 from sls_plugin.report.drawing import DASHES, INK, LegendEntry, Plot, new_figure, page_style, series, to_svg
 from sls_plugin.report.text import shortened
 
 Results = Mapping[str, Mapping[str, GroupResult]]  # by system, then by group
 
-MAX_GROUPS, MAX_BARS = 30, 100  # more are too tall for a page
+MAX_GROUPS, MAX_BARS = 30, 100  # more do not fit on a page
 NAME_WIDTH = 24  # characters
-BAR, GROUP = 0.15, 0.24  # inches, at least: the height of a number, and of a name
+BAR, GROUP = 0.15, 0.24  # inches, at least: the heights of a number and of a name
 
 
 def attack_bars(systems: Results) -> Plot:
@@ -34,37 +34,37 @@ def codec_bars(systems: Results) -> Plot:
 @page_style
 def _group_bars(group: str, systems: Results, counts: Mapping[str, str], caption: str) -> Plot:
     """A row for each group, or for those with the highest rates: its name, a bar for each system, and its counts."""
-    shown = _shown(systems)
-    figure, axes = new_figure(0.9 + len(shown) * max(GROUP, BAR * len(systems) + 0.08))
+    visible = _visible(systems)
+    figure, axes = new_figure(0.9 + len(visible) * max(GROUP, BAR * len(systems) + 0.08))
     thickness = 0.84 / len(systems)
     legend = []
     for index, (system, results) in enumerate(systems.items()):
         colour, dash = series(index)
-        rates = [100 * results[name].eer for name in shown]
-        centres = np.arange(len(shown)) + (index + 0.5) * thickness - 0.42
+        rates = [100 * results[name].eer for name in visible]
+        centres = np.arange(len(visible)) + (index + 0.5) * thickness - 0.42
         fill = colour if dash == DASHES[0] else "none"
         bars = axes.barh(centres, np.nan_to_num(rates), 0.9 * thickness, color=fill, edgecolor=colour, linestyle=dash)
         axes.bar_label(bars, ["–" if math.isnan(rate) else f"{rate:.2f}" for rate in rates], padding=3, fontsize=8)
         legend.append(LegendEntry(system, colour, dash))
-    axes.set_yticks(np.arange(len(shown)), [shortened(name, NAME_WIDTH) for name in shown])
-    axes.set_ylim(len(shown) - 0.4, -0.6)  # the first group on top
-    axes.set_xlim(0, 1.18 * 100 * max(_highest(systems, name) for name in shown) or 1)  # with space for a number
+    axes.set_yticks(np.arange(len(visible)), [shortened(name, NAME_WIDTH) for name in visible])
+    axes.set_ylim(len(visible) - 0.4, -0.6)  # the first group on top
+    axes.set_xlim(0, 1.18 * 100 * max(_highest(systems, name) for name in visible) or 1)  # with space for a number
     axes.set_xlabel("EER (%)")
     beside = axes.secondary_yaxis("right")
-    beside.set_yticks(np.arange(len(shown)), [counts[name] for name in shown], fontsize=8)
+    beside.set_yticks(np.arange(len(visible)), [counts[name] for name in visible], fontsize=8)
     beside.tick_params(length=0, labelcolor=INK)
     beside.spines[:].set_visible(False)
     return Plot(
         title=f"Equal error rate by {group}",
-        caption=" ".join([caption, *_remarks(group, systems, shown)]),
+        caption=" ".join([caption, *_remarks(group, systems, visible)]),
         svg=to_svg(figure, f"{group}s"),
         legend=legend,
         data=_data(group, systems),
     )
 
 
-def _shown(systems: Results) -> list[str]:
-    """The groups in their order, or of too many those with the highest rate of any system, the highest first."""
+def _visible(systems: Results) -> list[str]:
+    """The groups in order; if there are too many, those with the highest rates of any system, highest first."""
     groups, limit = list(_first(systems)), min(MAX_GROUPS, max(1, MAX_BARS // len(systems)))
     if len(groups) <= limit:
         return groups
@@ -76,12 +76,12 @@ def _highest(systems: Results, group: str) -> float:
     return max(float(np.nan_to_num(results[group].eer)) for results in systems.values())
 
 
-def _remarks(group: str, systems: Results, shown: Sequence[str]) -> list[str]:
-    """What a reader must know of groups that are not drawn."""
+def _remarks(group: str, systems: Results, visible: Sequence[str]) -> list[str]:
+    """Notes on groups that are not drawn."""
     remarks, results = [], _first(systems)
-    if len(shown) < len(results):
-        remarks.append(f"Shown are the {len(shown)} of {len(results)} {group}s with the highest rates; the numbers have all.")
-    if any(math.isnan(results[name].eer) for name in shown):
+    if len(visible) < len(results):
+        remarks.append(f"Shown are the {len(visible)} of {len(results)} {group}s with the highest rates; the numbers have all.")
+    if any(math.isnan(results[name].eer) for name in visible):
         remarks.append("A dash: trials of one class are missing.")
     return remarks
 
@@ -95,5 +95,5 @@ def _data(group: str, systems: Results) -> Data:
 
 
 def _first(systems: Results) -> Mapping[str, GroupResult]:
-    """The results of the first system, which have the groups and counts of all."""
+    """The results of the first system; groups and counts are the same for all."""
     return next(iter(systems.values()))

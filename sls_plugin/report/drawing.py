@@ -1,23 +1,27 @@
-"""How the plots of a report are drawn: by matplotlib, as inline SVG in the colours and fonts of the page."""
+"""Draws the plots of a report with matplotlib, as inline SVG in the colours and fonts of the page."""
 
 import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from xml.etree import ElementTree
 
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sls_plugin.report.data import Data
+from sls_plugin.report.content import Data
 
-# What is drawn in one of these colours gets the colour that the page's style sheet gives to the name, light or dark.
+# The page's style sheet decides what these colours are, light or dark. matplotlib takes no names of CSS variables, so it draws
+# with these placeholders, which `to_svg` replaces.
 INK, MUTED, BONAFIDE, SPOOF = "#010000", "#020000", "#030000", "#040000"
 SERIES = ("#050000", "#060000", "#070000", "#080000", "#090000", "#0a0000")
 PAGE_COLOURS = {INK: "currentColor", MUTED: "var(--muted)", BONAFIDE: "var(--bonafide)", SPOOF: "var(--spoof)"} | {
     colour: f"var(--series-{number})" for number, colour in enumerate(SERIES, start=1)
 }
 DASHES = ("solid", "dashed", "dotted")
+
+SVG, XLINK = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}"  # namespaces, which HTML does not need
 
 WIDTH, HEIGHT = 4.6, 3.4  # inches: small, so that the text can be read on a phone
 
@@ -40,7 +44,7 @@ page_style = matplotlib.rc_context({
 
 @dataclass(frozen=True, slots=True)
 class LegendEntry:
-    """A label with the colour, one of those above, and the line style of what it stands for."""
+    """A label, and the colour (one of those above) and line style that it explains."""
 
     label: str
     colour: str
@@ -48,7 +52,7 @@ class LegendEntry:
 
     @property
     def page_colour(self) -> str:
-        """The colour in the page's style."""
+        """The colour in CSS."""
         return PAGE_COLOURS[self.colour]
 
 
@@ -70,21 +74,33 @@ def new_figure(height: float) -> tuple[Figure, Axes]:
 
 
 def series(index: int) -> tuple[str, str]:
-    """The colour and line style of a system; the style changes when the colours are used up."""
+    """The colour and line style of a system; the style changes once all colours are used."""
     return SERIES[index % len(SERIES)], DASHES[index // len(SERIES) % len(DASHES)]
 
 
 def to_svg(figure: Figure, name: str) -> str:
-    """The figure as an SVG element for a page, in its colours and fonts; `name` keeps its ids apart from others."""
+    """The figure as an SVG element for a page, in its colours and fonts; `name` makes its ids unique on the page."""
     buffer = io.StringIO()
     no_metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
     figure.savefig(buffer, format="svg", transparent=True, metadata=no_metadata)
-    svg = re.sub(r'^.*?<svg [^>]*(viewBox="[^"]*")[^>]*>', r"<svg \1>", buffer.getvalue(), flags=re.DOTALL)
-    svg = re.sub(r"<style.*?</style>", "", svg, flags=re.DOTALL)
+    svg = ElementTree.fromstring(buffer.getvalue())
+    svg.attrib = {"viewBox": svg.attrib["viewBox"]}  # the page sets the size
+    svg.remove(svg.find(f"{SVG}defs"))  # a style sheet, which would apply to the whole page
+    for element in svg.iter():
+        element.tag = element.tag.removeprefix(SVG)
+        element.attrib = {
+            key.replace(XLINK, "xlink:"): _for_the_page(key, value, name) for key, value in element.attrib.items()
+        }
+    return ElementTree.tostring(svg, encoding="unicode")
 
-    def for_the_page(tag: re.Match[str]) -> str:
-        text = re.sub(r"font-family: [^;]*; ", "", tag[0])
-        text = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{name}-", text)
-        return re.sub("|".join(PAGE_COLOURS), lambda colour: PAGE_COLOURS[colour[0]], text)
 
-    return re.sub(r"<[^>]+>", for_the_page, svg)  # only tags: a name between them stays as it is
+def _for_the_page(key: str, value: str, name: str) -> str:
+    """The value of an SVG attribute with ids that begin with `name`, the page's colours, and no font of its own."""
+    if key == "id":
+        return f"{name}-{value}"
+    if key == f"{XLINK}href":
+        return value.replace("#", f"#{name}-")
+    value = value.replace("url(#", f"url(#{name}-")
+    for placeholder, colour in PAGE_COLOURS.items():
+        value = value.replace(placeholder, colour)
+    return re.sub("font-family: [^;]*; ", "", value)

@@ -1,4 +1,4 @@
-"""How the error rate depends on the length of the utterances."""
+"""Error rates by the duration of the utterances."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,20 +9,20 @@ from matplotlib.figure import Figure
 from protocols.audio_format import SAMPLE_RATE
 from sls_plugin.evaluation.scored_trials import ScoredTrials
 from sls_plugin.metrics.conditions import eer_table
-from sls_plugin.report.data import Data
+from sls_plugin.report.content import Data
 from sls_plugin.report.drawing import HEIGHT, MUTED, LegendEntry, Plot, new_figure, page_style, series, to_svg
 
 MAX_BINS = 10
-TRIALS_PER_BIN = 50  # at least: fewer tell nothing of an error rate
+TRIALS_PER_BIN = 50  # at least: fewer give no meaningful error rate
 
 
 def durations(scored: ScoredTrials) -> np.ndarray:
-    """The duration of each trial in seconds; NaN where it is not known."""
+    """The duration of each trial in seconds; NaN where it is unknown."""
     return np.array([trial.n_frames / SAMPLE_RATE or math.nan for trial in scored.trials])
 
 
 def duration_edges(seconds: np.ndarray) -> np.ndarray:
-    """The edges, in seconds, of bins with about as many trials each; at most two edges where there are no two bins.
+    """The edges, in seconds, of bins with about as many trials each; fewer than three edges if two bins cannot be made.
 
     A bin begins at its lower edge, the duration of a trial, and ends before its upper one; the last bin holds both.
     """
@@ -33,7 +33,7 @@ def duration_edges(seconds: np.ndarray) -> np.ndarray:
 
 @page_style
 def duration_plot(systems: Mapping[str, ScoredTrials]) -> Plot | None:
-    """The equal error rate of each system for utterances of about one length; None without enough known lengths.
+    """The equal error rate of each system by utterance duration; None if too few durations are known.
 
     The systems are scored on the same trials.
     """
@@ -49,8 +49,8 @@ def duration_plot(systems: Mapping[str, ScoredTrials]) -> Plot | None:
     n_bonafide = np.bincount(bins[known & scored.is_bonafide], minlength=n_bins)
     n_spoof = np.bincount(bins[known & ~scored.is_bonafide], minlength=n_bins)
     eers = {
-        system: eer_table(of.scores, of.is_bonafide, np.zeros_like(bins), bins, 1, n_bins)[0, :-1]
-        for system, of in systems.items()
+        system: eer_table(trials.scores, trials.is_bonafide, np.zeros_like(bins), bins, 1, n_bins)[0, :-1]
+        for system, trials in systems.items()
     }
     columns = (edges[:-1], edges[1:], medians, n_bonafide, n_spoof, *eers.values())
     figure, legend = _lines(medians, eers)
@@ -83,10 +83,10 @@ def _lines(medians: Sequence[float], eers: Mapping[str, np.ndarray]) -> tuple[Fi
 
 
 def _sentences(seconds: np.ndarray, n_bonafide: np.ndarray, n_spoof: np.ndarray) -> Iterator[str]:
-    """What a point stands for, and what is not drawn."""
+    """What a point represents, and what is not drawn."""
     smallest, largest = (n_bonafide + n_spoof).min(), (n_bonafide + n_spoof).max()
     yield f"A point stands at the median duration of {smallest:,} to {largest:,} trials."
     if n_unknown := np.isnan(seconds).sum():
-        yield f"The length of {n_unknown:,} trials is not known."
+        yield f"The duration of {n_unknown:,} trials is unknown."
     if n_missing := np.sum((n_bonafide == 0) | (n_spoof == 0)):
         yield f"{n_missing} of {len(n_spoof)} bins have no point: trials of one class are missing."

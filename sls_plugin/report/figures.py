@@ -11,7 +11,7 @@ from sls_plugin.evaluation.evaluation import Evaluation
 
 
 def figures(evaluation: Evaluation) -> dict[str, Any]:
-    """Every figure under the name that scripts rely on; None is what is not known or not defined."""
+    """Every figure under the name that scripts rely on; None where it is unknown or undefined."""
     scored, table = evaluation.scored, evaluation.table
     return {
         "corpus": scored.keys.corpus,

@@ -1,4 +1,4 @@
-"""The official tables of ASVspoof 2021 on the page: every attack or vocoder under every codec, coloured by the value."""
+"""The official tables of ASVspoof 2021 on the page: every attack or vocoder under every codec, coloured by value."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from sls_plugin.evaluation.breakdown import OfficialTable
-from sls_plugin.report.data import Data
+from sls_plugin.report.content import Data
 
-CAPTION = "The more colour the worse, on one scale for all systems. Pooled cells are of pooled trials, no means of others."
+CAPTION = "More colour is worse, on one scale for all systems. Pooled cells are measured on pooled trials, not averaged."
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,22 +43,22 @@ def heat_tables(systems: Mapping[str, OfficialTable]) -> Iterator[HeatTable]:
 
 
 def _highest(values: Mapping[str, np.ndarray]) -> float:
-    """The highest value of any system, which gets the full colour; 1 where all are 0 or not defined."""
-    return max(float(np.nan_to_num(of_system).max()) for of_system in values.values()) or 1.0
+    """The highest value of any system, which gets the full colour; 1 where all are 0 or undefined."""
+    return max(float(np.nan_to_num(table).max()) for table in values.values()) or 1.0
 
 
 def _heat_table(name: str, title: str, table: OfficialTable, values: np.ndarray, digits: int, highest: float) -> HeatTable:
-    """The values of one measure with the longer side running down."""
+    """The values of one measure, the longer side as rows."""
     down, across = table.rows, table.columns
     if len(down) < len(across):
         down, across, values = across, down, values.T
-    rows = {row: [_cell(value, digits, highest) for value in of_row] for row, of_row in zip(down, values, strict=True)}
+    rows = {row: [_cell(value, digits, highest) for value in row_values] for row, row_values in zip(down, values, strict=True)}
     return HeatTable(
         title=title,
         caption=CAPTION,
         columns=across,
         rows=rows,
-        data=Data(name, ["", *across], [(row, *of_row.tolist()) for row, of_row in zip(down, values, strict=True)]),
+        data=Data(name, ["", *across], [(row, *row_values.tolist()) for row, row_values in zip(down, values, strict=True)]),
     )
 
 

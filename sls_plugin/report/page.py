@@ -1,4 +1,4 @@
-"""A report: one HTML file that needs nothing else, from one or several score files."""
+"""A report: one self-contained HTML file from one or several score files."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -9,21 +9,21 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from protocols.keys import Keys
-from sls_plugin.evaluation.comparison import common_trials, evaluate_together
+from sls_plugin.evaluation.comparison import evaluate_together
 from sls_plugin.evaluation.evaluation import Bootstrap
 from sls_plugin.report.bars import attack_bars, codec_bars
+from sls_plugin.report.content import EvaluatedSystem, ScoredSystem, Table, system_names
 from sls_plugin.report.drawing import Plot
 from sls_plugin.report.durations import duration_plot
 from sls_plugin.report.heat_tables import HeatTable, heat_tables
 from sls_plugin.report.plots import det_plot, score_histogram
-from sls_plugin.report.systems import EvaluatedSystem, ScoredSystem, system_names
-from sls_plugin.report.tables import Table, comparison, evaluation_summary, extremes, most_mistaken, score_summary
+from sls_plugin.report.tables import comparison, evaluation_summary, extremes, score_summary, worst_errors
 from sls_plugin.scores.score_file import read_scores
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What stands on the page, from top to bottom; `facts` say what was scored, `notes` what to know before reading on."""
+    """The page from top to bottom; `facts` say what was scored, `notes` what to know about the figures."""
 
     facts: str
     notes: Sequence[str]
@@ -47,11 +47,11 @@ def build_report(
     """The HTML of a report on one or several score files, which are named by their files.
 
     With keys: error rates, with intervals and a comparison of the systems when there is a bootstrap; score histograms,
-    DET curves, error rates by attack, codec and duration, official tables, and the most mistaken trials. Without:
-    histograms and the highest and lowest scores. A trial is judged bona fide when its score is above `threshold`; by
+    DET curves, error rates by attack, codec and duration, official tables, and the worst errors. Without keys: histograms
+    and the highest and lowest scores. A trial is judged bona fide when its score is above `threshold`; by
     default that is the threshold of the equal error rate with keys, and without keys there are no verdicts. With
     `allow_missing` all figures are on the trials that all files score. `notes` are plain sentences shown at the top.
-    Raises DataError on score files that `evaluate`, or without keys `read_scores`, refuses.
+    Raises DataError as `evaluate` does, or without keys as `read_scores` does.
     """
     template = _TEMPLATES.get_template("page.html")
     if not keys:
@@ -68,8 +68,7 @@ def _evaluated(
     bootstrap: Bootstrap | None,
 ) -> Content:
     """The page on scores with keys."""
-    scored_keys = common_trials(score_files, keys) if allow_missing else keys
-    evaluations, pairs = evaluate_together(score_files, scored_keys, bootstrap)
+    evaluations, pairs = evaluate_together(score_files, keys, bootstrap, allow_missing)
     systems = [
         EvaluatedSystem(name, evaluation, evaluation.eer_threshold if threshold is None else threshold)
         for name, evaluation in zip(system_names(score_files), evaluations, strict=True)
@@ -77,13 +76,13 @@ def _evaluated(
     tables = {system.name: system.evaluation.table for system in systems}
     return Content(
         facts=_facts(systems[0]),
-        notes=[*_left_out(keys, scored_keys), *_warnings(systems)],
+        notes=[*_left_out(keys, evaluations[0].scored.keys), *_warnings(systems)],
         summary=evaluation_summary(systems, threshold),
         comparison=comparison(systems, pairs) if pairs else None,
         plots=list(_evaluation_plots(systems)),
         heat_tables=list(heat_tables(tables)) if evaluations[0].table else [],
-        lists_title="The most mistaken trials",
-        lists=list(most_mistaken(systems)),
+        lists_title="The worst errors",
+        lists=list(worst_errors(systems)),
     )
 
 
@@ -118,7 +117,7 @@ def _facts(system: EvaluatedSystem) -> str:
 
 
 def _left_out(keys: Keys, scored_keys: Keys) -> Iterator[str]:
-    """How many trials of the keys are on no figure, if any."""
+    """How many trials of the keys are in no figure, if any."""
     if n_missing := len(keys.trials) - len(scored_keys.trials):
         yield (
             f"{n_missing:,} of {len(keys.trials):,} trials of the keys are not scored by every system and are left out of "
@@ -127,7 +126,7 @@ def _left_out(keys: Keys, scored_keys: Keys) -> Iterator[str]:
 
 
 def _warnings(systems: Sequence[EvaluatedSystem]) -> list[str]:
-    """The warnings of the evaluations, each once with the systems that it concerns."""
+    """The warnings of the evaluations, each once, with the systems that it is about."""
     warned: dict[str, list[str]] = {}
     for system in systems:
         for warning in system.evaluation.warnings:
@@ -136,9 +135,9 @@ def _warnings(systems: Sequence[EvaluatedSystem]) -> list[str]:
 
 
 def _evaluation_plots(systems: Sequence[EvaluatedSystem]) -> Iterator[Plot]:
-    """The DET curves, a histogram for each system, and attacks, codecs and durations where they are known."""
+    """DET curves, a histogram for each system, and error rates by attack, codec and duration where these are known."""
     scored = {system.name: system.evaluation.scored for system in systems}
-    yield det_plot({name: (of_system.bonafide, of_system.spoof) for name, of_system in scored.items()})
+    yield det_plot({name: (trials.bonafide, trials.spoof) for name, trials in scored.items()})
     for number, system in enumerate(systems, start=1):
         classes = {"bona fide": scored[system.name].bonafide, "spoof": scored[system.name].spoof}
         yield score_histogram(f"scores-{number}", _histogram_title(system.name), classes, system.threshold)
@@ -155,7 +154,7 @@ def _histogram_title(system: str) -> str:
 
 
 def _cell(value: str | float) -> str:
-    """A number for reading; text as it is."""
+    """A number, rounded for display; text unchanged."""
     if not isinstance(value, float):
         return str(value)
     return "–" if math.isnan(value) else f"{value:.6g}"

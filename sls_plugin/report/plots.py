@@ -1,4 +1,4 @@
-"""The plots of scores: how they are spread, and what any threshold makes of them."""
+"""The plots of scores: their distribution, and the errors at every threshold."""
 
 import math
 from bisect import bisect_left, bisect_right
@@ -8,7 +8,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from sls_plugin.metrics.det import det_curve, equal_error_rate
-from sls_plugin.report.data import Data
+from sls_plugin.report.content import Data
 from sls_plugin.report.drawing import (
     BONAFIDE,
     HEIGHT,
@@ -30,18 +30,18 @@ DET_TICKS = (
     0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 0.98, 0.99, 0.999
 )  # fmt: skip
 DET_TICK_DISTANCE = 0.055  # of an axis
-DET_CELLS = 300  # a curve is drawn to this part of an axis
+DET_CELLS = 300  # per axis: the resolution at which a curve is drawn
 
 
 @page_style
 def score_histogram(name: str, title: str, classes: Mapping[str, np.ndarray], threshold: float | None) -> Plot:
-    """How the scores of each class are spread, as shares of the class, and the threshold.
+    """A histogram of the scores of each class, as shares of the class, and the threshold.
 
     `classes` maps `bona fide` and `spoof`, or another word for trials of unknown label, to their scores.
     """
     scores = np.concatenate(list(classes.values()))
     edges = np.histogram_bin_edges(scores, min(MAX_BINS, math.ceil(2 * math.sqrt(scores.size))))
-    counts = {label: np.histogram(of_class, edges)[0] for label, of_class in classes.items()}
+    counts = {label: np.histogram(class_scores, edges)[0] for label, class_scores in classes.items()}
     colours = {label: {"bona fide": BONAFIDE, "spoof": SPOOF}.get(label, SERIES[0]) for label in classes}
 
     figure, axes = new_figure(HEIGHT)
@@ -92,16 +92,16 @@ def det_plot(systems: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Plot:
         points = (column[visible].tolist() for column in (thresholds, false_acceptance, false_rejection))
         rows += [(system, *point) for point in zip(*points, strict=True)]
 
-    shown = _spaced_ticks(low, high)
+    ticks = _spaced_ticks(low, high)
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_ticks(ndtri(shown), [f"{100 * tick:g}" for tick in shown])
+        axis.set_ticks(ndtri(ticks), [f"{100 * tick:g}" for tick in ticks])
     axes.set(xlim=ndtri([low, high]), ylim=ndtri([low, high]), aspect="equal")
     axes.set_xlabel("spoofs accepted as bona fide (%)")
     axes.set_ylabel("bona fide trials rejected (%)")
     axes.grid(color=MUTED, alpha=0.25, linewidth=0.6)
     return Plot(
         title="Detection error trade-off",
-        caption="Normal-deviate axes; a dot marks the EER. Rates beyond an axis are drawn on its end.",
+        caption="Normal-deviate axes; a dot marks the EER. Rates beyond an axis are drawn at its end.",
         svg=to_svg(figure, "det"),
         legend=legend,
         data=Data("det", ["system", "threshold", "false acceptance rate", "false rejection rate"], rows),
@@ -109,16 +109,16 @@ def det_plot(systems: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Plot:
 
 
 def _spaced_ticks(low: float, high: float) -> list[float]:
-    """The ticks between two rates that are far enough from each other for their labels."""
-    shown = [low]
+    """The ticks between two rates, far enough apart for their labels."""
+    ticks = [low]
     for tick in DET_TICKS:
-        if low < tick <= high and ndtri(tick) - ndtri(shown[-1]) > (ndtri(high) - ndtri(low)) * DET_TICK_DISTANCE:
-            shown.append(tick)
-    return shown
+        if low < tick <= high and ndtri(tick) - ndtri(ticks[-1]) > (ndtri(high) - ndtri(low)) * DET_TICK_DISTANCE:
+            ticks.append(tick)
+    return ticks
 
 
 def _visible_points(x: np.ndarray, y: np.ndarray, cell: float) -> np.ndarray:
-    """The indices of the points of a curve that are in another cell of the raster than the point before."""
-    raster = np.round(np.stack([x, y]) / cell)
-    moved = np.any(raster[:, 1:] != raster[:, :-1], axis=0)
+    """The indices of the curve's points that lie in another cell of a grid than the point before."""
+    grid = np.round(np.stack([x, y]) / cell)
+    moved = np.any(grid[:, 1:] != grid[:, :-1], axis=0)
     return np.flatnonzero(np.concatenate([[True], moved]))

@@ -1,28 +1,15 @@
-"""The tables of a report: the summary, the comparison of systems, and the trials at the ends."""
+"""The tables of a report: the summary, the comparison of systems, and the trials with extreme scores."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from sls_plugin.evaluation.comparison import MAX_SYSTEMS, Pair
 from sls_plugin.evaluation.evaluation import Evaluation
-from sls_plugin.report.data import Data
-from sls_plugin.report.systems import EvaluatedSystem, ScoredSystem
+from sls_plugin.report.content import Data, EvaluatedSystem, ScoredSystem, Table
 from sls_plugin.report.text import interval
 
-EXTREMES = 10  # trials in a list of the most mistaken, the lowest or the highest
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A table of the page; its cells are text as it is to be read, its data the same numbers in full precision."""
-
-    title: str
-    caption: str
-    columns: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    data: Data | None = None
+EXTREMES = 10  # trials in each list
 
 
 def evaluation_summary(systems: Sequence[EvaluatedSystem], threshold: float | None) -> Table:
@@ -62,8 +49,8 @@ def comparison(systems: Sequence[EvaluatedSystem], pairs: Sequence[Pair]) -> Tab
     )
 
 
-def most_mistaken(systems: Sequence[EvaluatedSystem]) -> Iterator[Table]:
-    """For each system and class the trials on the wrong side of the threshold that are farthest from it."""
+def worst_errors(systems: Sequence[EvaluatedSystem]) -> Iterator[Table]:
+    """For each system and class the misjudged trials that are farthest from the threshold."""
     for system in systems:
         scored = system.evaluation.scored
         ids = [trial.id for trial in scored.trials]
@@ -74,10 +61,10 @@ def most_mistaken(systems: Sequence[EvaluatedSystem]) -> Iterator[Table]:
             ("spoof", "bona fide", accepted, scored.spoof.size, -1),
         ):
             worst = wrong[np.argsort(sign * scored.scores[wrong], kind="stable")][:EXTREMES]
-            shown = f"; the {len(worst)} most mistaken" if len(worst) < len(wrong) else ""
+            cut = f"; the {len(worst)} worst" if len(worst) < len(wrong) else ""
             yield Table(
                 title=f"{system.name}: {label} judged {verdict}",
-                caption=f"{len(wrong):,} of {n_trials:,} trials{shown}.",
+                caption=f"{len(wrong):,} of {n_trials:,} trials{cut}.",
                 columns=("trial", "score"),
                 rows=_listed(ids, scored.scores, worst),
             )
@@ -94,7 +81,7 @@ def score_summary(systems: Sequence[ScoredSystem], threshold: float | None) -> T
             row += [f"{n_bonafide:,}", f"{system.scores.size - n_bonafide:,}"]
         rows.append(row)
     columns = ["system", "trials", "lowest score", "median", "highest score"]
-    caption = "No threshold is given, and so there are no verdicts."
+    caption = "Without a threshold there are no verdicts."
     if threshold is not None:
         columns += ["judged bona fide", "judged spoof"]
         caption = f"A trial is judged bona fide when its score is above {threshold:.6g}."
@@ -105,12 +92,12 @@ def extremes(systems: Sequence[ScoredSystem]) -> Iterator[Table]:
     """For each system the trials with the highest and with the lowest scores."""
     for system in systems:
         for title, sign in (("most bona fide", -1), ("most spoof", 1)):
-            chosen = np.argsort(sign * system.scores, kind="stable")[:EXTREMES]
+            selected = np.argsort(sign * system.scores, kind="stable")[:EXTREMES]
             yield Table(
                 title=f"{system.name}: {title}",
-                caption=f"The {len(chosen)} {'highest' if sign < 0 else 'lowest'} scores.",
+                caption=f"The {len(selected)} {'highest' if sign < 0 else 'lowest'} scores.",
                 columns=("trial", "score"),
-                rows=_listed(system.ids, system.scores, chosen),
+                rows=_listed(system.ids, system.scores, selected),
             )
 
 
@@ -136,7 +123,7 @@ def _cost(cost: float | None) -> str:
 
 
 def _sources(evaluation: Evaluation) -> Iterator[str]:
-    """What the intervals and costs rest on, the same for all systems."""
+    """The sources of the intervals and costs, the same for all systems."""
     if evaluation.eer_ci:
         drawn = "whole speakers" if evaluation.bootstrap.by_speaker else "trials within each class"
         yield f"95 % intervals of the EER from {evaluation.bootstrap.n_samples:,} resamples of {drawn}."
@@ -145,6 +132,6 @@ def _sources(evaluation: Evaluation) -> Iterator[str]:
     yield "The minDCF has the costs of ASVspoof 5."
 
 
-def _listed(ids: Sequence[str], scores: np.ndarray, chosen: np.ndarray) -> list[tuple[str, str]]:
-    """The id and score of the chosen trials as cells of a table."""
-    return [(ids[index], f"{scores[index]:.6g}") for index in chosen]
+def _listed(ids: Sequence[str], scores: np.ndarray, selected: np.ndarray) -> list[tuple[str, str]]:
+    """The id and score of the selected trials as cells of a table."""
+    return [(ids[index], f"{scores[index]:.6g}") for index in selected]

@@ -36,7 +36,7 @@ def interval(ci: tuple[float, float], digits: int = 2) -> str:
 
 
 def _facts(evaluation: Evaluation, score_file: str | Path) -> dict[str, str]:
-    """What is told in one line each."""
+    """The facts that take one line each."""
     scored = evaluation.scored
     keys = scored.keys
     facts = {
@@ -76,7 +76,7 @@ def _group_table(word: str, results: Mapping[str, GroupResult]) -> str:
 
 
 def _official_tables(table: OfficialTable) -> list[str]:
-    """The table of error rates and, where there is an ASV system, that of the t-DCF; the longer side runs down."""
+    """The table of error rates and, where there is an ASV system, that of the t-DCF; the longer side becomes the rows."""
     parts = [("EER (%)", 100 * table.eer, 2)]
     if table.min_tdcf is not None:
         parts.append(("min t-DCF (2021 form)", table.min_tdcf, 4))
@@ -86,7 +86,7 @@ def _official_tables(table: OfficialTable) -> list[str]:
 
 
 def _grid(title: str, rows: Sequence[str], columns: Sequence[str], cells: np.ndarray, digits: int) -> str:
-    """A table with a word of a column's name on each line of its header."""
+    """A table whose header has one word of each column's name per line."""
     words = [column.split("_") for column in columns]
     height = max(map(len, words))
     headers = [[""] * (height - len(column)) + column for column in words]
@@ -105,5 +105,5 @@ def _grid(title: str, rows: Sequence[str], columns: Sequence[str], cells: np.nda
 
 
 def _cell(value: float, digits: int) -> str:
-    """A number, or a dash where it is not defined."""
+    """A number, or a dash where it is undefined."""
     return "-" if math.isnan(value) else f"{value:.{digits}f}"

@@ -1,4 +1,4 @@
-"""What a run has scored so far, on disk, so that a run that was stopped at any moment goes on from there."""
+"""What a run has scored so far, on disk, so that a run that was stopped at any moment can be resumed."""
 
 import errno
 import fcntl
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from protocols import DataError, Trial
-from sls_plugin.scores.run_metadata import Record, require_same
+from sls_plugin.scores.run_metadata import RunMetadata, require_same_run
 from sls_plugin.scores.timeline import WindowScore
 
 logger = logging.getLogger(__name__)
@@ -21,17 +21,17 @@ Outcome = float | str | list[WindowScore]  # of a trial: its score, why it has n
 
 
 class Journal:
-    """The record of a run on the first line, then a line for each trial in order: its id, and its score or why it has none.
+    """The metadata of a run on the first line, then a line for each trial in order: its id, and its score or why it has none.
 
     Of an earlier run, whole batches (`batch_size` trials) are kept, so that the batches after them, and with them the
-    scores, are those of a run that was never stopped. Raises DataError when there is an earlier run and neither `resume`
-    nor `overwrite`, when its record differs, and when another process is writing the file.
+    scores, are the same as without the stop. Raises DataError when there is an earlier run and neither `resume`
+    nor `overwrite`, when its metadata differ, and when another process is writing the file.
     """
 
     def __init__(
         self,
         path: Path,
-        record: Record,
+        metadata: RunMetadata,
         trials: Sequence[Trial],
         batch_size: int,
         *,
@@ -47,11 +47,11 @@ class Journal:
             header, *outcomes = list(islice(self._lines(), 2)) or [b""]
             if overwrite or not outcomes:
                 self.file.truncate(0)
-                self._write(record)
+                self._write(metadata)
             elif not resume:
-                raise DataError(f"{path}: left by a run that was stopped: --resume goes on with it, --overwrite starts again")
+                raise DataError(f"{path}: left by a run that was stopped: --resume continues it, --overwrite starts again")
             else:
-                require_same(record, _parsed(header), path)
+                require_same_run(metadata, _parsed(header), path)
                 self._keep_batches(trials, batch_size)
         except BaseException:
             self.file.close()
@@ -61,12 +61,12 @@ class Journal:
         return self
 
     def __exit__(self, *error: object) -> None:
-        if self.n_done == 0:  # nothing to go on from
+        if self.n_done == 0:  # nothing to resume
             self.path.unlink(missing_ok=True)
         self.file.close()
 
     def add(self, name: str, outcome: Outcome) -> None:
-        """Write the outcome of the next trial; a full disk raises DataError and leaves the lines before it whole."""
+        """Write the outcome of the next trial; a full disk raises DataError and keeps the lines before it whole."""
         self._write([name, outcome])
         self.n_done += 1
 
@@ -75,23 +75,23 @@ class Journal:
         return map(_outcome, islice(self._lines(), 1, None))
 
     def sync(self) -> None:
-        """Let the processes of other machines see all outcomes."""
+        """Make all outcomes visible to processes on other machines."""
         os.fsync(self.file.fileno())
 
     def _lock(self) -> None:
-        """Refuse a second process. A record lock dies with its process; other kinds live on in orphaned data workers."""
+        """Refuse a second process. Record locks end with their process; other kinds would survive in orphaned data workers."""
         try:
             fcntl.lockf(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            locked = os.fstat(self.file.fileno()).st_nlink == 0  # the other one finished in this moment
+            locked = os.fstat(self.file.fileno()).st_nlink == 0  # the other process has just finished
         except OSError as error:
             locked = error.errno in (errno.EACCES, errno.EAGAIN)
             if not locked:
-                logger.warning("%s: this file system has no locks: let no second process write it", self.path)
+                logger.warning("%s: this file system has no locks: make sure that no other process writes it", self.path)
         if locked:
-            raise DataError(f"{self.path}: another process is writing it: wait for its end, or name another --output")
+            raise DataError(f"{self.path}: another process is writing it: wait until it ends, or name another --output")
 
     def _keep_batches(self, trials: Sequence[Trial], batch_size: int) -> None:
-        """Keep whole batches of whole lines that tell of these trials; cut off what a crash left after them."""
+        """Keep the whole batches of these trials, line by line; cut off what a crash left after them."""
         lines = self._lines()
         end = kept = len(next(lines))
         for number, (trial, line) in enumerate(zip(trials, lines, strict=False), start=1):
@@ -105,7 +105,7 @@ class Journal:
         self.file.truncate(kept)
 
     def _lines(self) -> Iterator[bytes]:
-        # To close another descriptor of this file would give up the lock.
+        # Closing another descriptor of this file would release the lock.
         with open(self.file.fileno(), "rb", closefd=False) as lines:
             lines.seek(0)
             yield from lines
@@ -114,35 +114,35 @@ class Journal:
         line = json.dumps(value).encode() + b"\n"
         n_written = 0
         try:
-            while n_written < len(line):  # a disk that is nearly full takes a part
+            while n_written < len(line):  # a nearly full disk writes a part
                 n_written += self.file.write(line[n_written:])
         except OSError as error:
             self.file.truncate(self.file.seek(0, os.SEEK_END) - n_written)
-            raise DataError(f"{self.path}: {error.strerror}: make room") from None
+            raise DataError(f"{self.path}: {error.strerror}: free some disk space") from None
 
 
 def journal_path(scores_path: Path, rank: int) -> Path:
-    """Where a process of a run, by its rank, notes its outcomes."""
+    """The path of the journal of one process of a run."""
     return Path(f"{scores_path}.partial" + (f".{rank}" if rank else ""))
 
 
 def journals(scores_path: Path) -> list[Path]:
-    """The journals of all processes that are here, an earlier run's with more processes too."""
+    """The journals of all processes, including those left by an earlier run with more processes."""
     others = scores_path.parent.glob(f"{glob.escape(scores_path.name)}.partial.[0-9]*")
     return [journal_path(scores_path, 0), *others]
 
 
-def joined(scores_path: Path, own: Journal, n_done: Sequence[int]) -> Iterator[tuple[str, Outcome]]:
-    """The ids and outcomes of all processes of a run: this one, of rank 0, and the others, all of them done.
+def iter_all_ranks(scores_path: Path, own: Journal, n_done: Sequence[int]) -> Iterator[tuple[str, Outcome]]:
+    """The ids and outcomes of all processes of a finished run, this one (rank 0) first.
 
-    `n_done` are their numbers of trials, by rank. Raises DataError where those of a process are not all here.
+    `n_done` are their numbers of trials, by rank. Raises DataError when trials of a process are missing.
     """
     yield from own.outcomes()
     for rank, expected in enumerate(n_done[1:], start=1):
         path = journal_path(scores_path, rank)
         lines = path.read_bytes().splitlines()[1:] if expected and path.exists() else []
         if len(lines) != expected:
-            what = f"{len(lines):,} of {expected:,} trials of process {rank} are here"
+            what = f"{len(lines):,} of {expected:,} trials of rank {rank} are here"
             raise DataError(f"{path}: {what}: name an --output in a folder that all machines share")
         yield from map(_outcome, lines)
 
@@ -153,7 +153,7 @@ def _outcome(line: bytes) -> tuple[str, Outcome]:
 
 
 def _parsed(line: bytes) -> Any:
-    """What a line holds; None when it is not whole, as lines may be after a crash."""
+    """The value of a line; None when the line is incomplete, as after a crash."""
     try:
         return json.loads(line) if line.endswith(b"\n") else None
     except ValueError:

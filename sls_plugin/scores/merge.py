@@ -1,4 +1,4 @@
-"""The score files of shards to the scores of the whole."""
+"""Merges the score files of shards."""
 
 import logging
 from collections.abc import Iterable, Sequence
@@ -6,54 +6,53 @@ from pathlib import Path
 
 from protocols import DataError
 from sls_plugin.scores.journal import Outcome, journal_path
-from sls_plugin.scores.run_metadata import Record, read_record, require_same
-from sls_plugin.scores.score_file import counted, errors_path, read_errors, read_scores
+from sls_plugin.scores.run_metadata import RunMetadata, read_metadata, require_same_run
+from sls_plugin.scores.score_file import errors_path, read_errors, read_scores, summarise
 
 logger = logging.getLogger(__name__)
 
 
-def in_order(paths: Sequence[Path]) -> tuple[list[Path], Record | None]:
-    """The score files in the order of their shards, and the record of the whole run.
+def in_order(paths: Sequence[Path]) -> tuple[list[Path], RunMetadata | None]:
+    """The score files in the order of their shards, and the metadata of the whole run.
 
-    As given and None where a file has no record, being of another program; a warning when others have one. Raises DataError
-    on files of different runs and on a shard that is left out.
+    Where a file has no metadata, being another program's, the order is as given and the metadata are None, with a warning if
+    other files have them. Raises DataError on files of different runs and on a shard that is left out.
     """
-    records = {path: record for path in paths if (record := read_record(path))}
-    if without := [str(path) for path in paths if path not in records]:
-        if records:
-            what = counted(without, "score file", "score files")
-            logger.warning("%s: no record of a run, or changed since: only with --manifest is a shard missed", what)
+    found = {path: metadata for path in paths if (metadata := read_metadata(path))}
+    if without := [str(path) for path in paths if path not in found]:
+        if found:
+            what = summarise(without, "score file", "score files")
+            logger.warning("%s: no run record found, or changed since: a missing shard is noticed with --manifest only", what)
         return list(paths), None
-    shards = {path: tuple(record["shard"]) for path, record in records.items()}
-    whole = {path: record | {"shard": [0, 1]} for path, record in records.items()}
+    shards = {path: tuple(metadata["shard"]) for path, metadata in found.items()}
+    whole = {path: metadata | {"shard": [0, 1]} for path, metadata in found.items()}
     for path in paths:
-        require_same(whole[paths[0]], whole[path], path, "give the shards of one run")
+        require_same_run(whole[paths[0]], whole[path], path, "give the shards of one run")
     n_shards = max(n_shards for _, n_shards in shards.values())
     if missing := [f"{index}/{n_shards}" for index in range(n_shards) if (index, n_shards) not in shards.values()]:
-        raise DataError(f"{paths[0]}: {counted(missing, 'shard is', 'shards are')} left out: give all score files of the run")
+        raise DataError(f"{paths[0]}: {summarise(missing, 'shard is', 'shards are')} left out: give all score files of the run")
     return sorted(paths, key=shards.__getitem__), whole[paths[0]]
 
 
 def merge_outcomes(paths: Sequence[Path], expected: Iterable[str] | None = None) -> dict[str, Outcome]:
-    """The score of each trial, or why it has none, of all files; in the order of the ids `expected`.
+    """The score of each trial, or why it has none, from all files; in the order of the ids `expected`.
 
-    Raises DataError with the counts and first examples of ids that return, and of those expected that are missing, or not
-    expected.
+    Raises DataError with the counts and first examples of ids that are repeated, missing, or not expected.
     """
     outcomes: dict[str, Outcome] = {}
     repeated = []
     for path in paths:
-        of_path = _outcomes(path)
-        repeated += [f"{name!r} in {path}" for name in of_path if name in outcomes]
-        outcomes |= of_path
+        shard_outcomes = _outcomes(path)
+        repeated += [f"{name!r} in {path}" for name in shard_outcomes if name in outcomes]
+        outcomes |= shard_outcomes
     order = dict.fromkeys(outcomes if expected is None else expected)
     problems = [
-        counted(repeated, "repeated id", "repeated ids"),
-        counted([repr(name) for name in order if name not in outcomes], "trial without a score", "trials without a score"),
-        counted([repr(name) for name in outcomes if name not in order], "unknown id", "unknown ids"),
+        summarise(repeated, "repeated id", "repeated ids"),
+        summarise([repr(name) for name in order if name not in outcomes], "trial without a score", "trials without a score"),
+        summarise([repr(name) for name in outcomes if name not in order], "unknown id", "unknown ids"),
     ]
     if any(problems):
-        remedy = "give each shard of the run once, and what it scored"
+        remedy = "give each shard of the run once, and the --manifest that it scored"
         raise DataError(f"{paths[0]} and the other score files: {', '.join(filter(None, problems))}: {remedy}")
     return {name: outcomes[name] for name in order}
 
@@ -61,10 +60,10 @@ def merge_outcomes(paths: Sequence[Path], expected: Iterable[str] | None = None)
 def _outcomes(path: Path) -> dict[str, Outcome]:
     """The outcomes of a shard, which may have no trial at all."""
     if not path.exists() and (unfinished := journal_path(path, 0)).exists():
-        raise DataError(f"{unfinished}: this shard is not finished: go on with `sls score --resume`")
+        raise DataError(f"{unfinished}: this shard is not finished: continue it with `sls score --resume`")
     scores = read_scores(path) if path.stat().st_size else {}
     reasons = read_errors(path) if errors_path(path).exists() else {}
     if both := [repr(name) for name in scores if name in reasons]:
-        what = counted(both, "trial", "trials")
-        raise DataError(f"{path}: {what} with a score, and with a reason for having none in {errors_path(path)}: remove one")
+        what = summarise(both, "trial", "trials")
+        raise DataError(f"{path}: {what} with a score, but also listed as broken in {errors_path(path)}: remove one of the two")
     return scores | reasons

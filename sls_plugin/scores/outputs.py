@@ -1,4 +1,4 @@
-"""Where a command may write."""
+"""Checks on the files that a command will write."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -19,4 +19,4 @@ def require_free(output: Path, replace: bool) -> None:
     if not output.is_file():
         raise DataError(f"{output}: is a folder, device or pipe: name a file to write")
     if not replace:
-        raise DataError(f"{output}: exists already: give --overwrite to replace it, or name another file")
+        raise DataError(f"{output}: already exists: give --overwrite to replace it, or name another file")

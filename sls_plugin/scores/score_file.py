@@ -31,9 +31,9 @@ def read_scores(path: str | Path) -> dict[str, float]:
             if not abs(score) <= FLOAT32_MAX:
                 not_finite.append(f"line {number}: {name!r} {score}")
     problems = [
-        counted(malformed, "malformed line", "malformed lines"),
-        counted(repeated, "repeated id", "repeated ids"),
-        counted(not_finite, "score that is NaN or infinite", "scores that are NaN or infinite"),  # as no detector writes
+        summarise(malformed, "malformed line", "malformed lines"),
+        summarise(repeated, "repeated id", "repeated ids"),
+        summarise(not_finite, "score that is NaN or infinite", "scores that are NaN or infinite"),
     ]
     if any(problems):
         remedy = "a line is `id score`, one per trial: score the trials again into a new file"
@@ -44,7 +44,11 @@ def read_scores(path: str | Path) -> dict[str, float]:
 def write_scores(path: str | Path, scores: Iterable[tuple[str, float]]) -> None:
     """Write ids and scores in the order given, with 9 significant digits, whole or not at all; makes the folder.
 
-    Raises DataError, before the file is there, on what `read_scores` would refuse or read as another id.
+    Raises DataError, before the file exists, on an id or score that `read_scores` would refuse or misread.
+
+    >>> write_scores("scores.txt", [("LA_E_1000147", 2.5), ("LA_E_1000273", -1.25)])
+    >>> read_scores("scores.txt")
+    {'LA_E_1000147': 2.5, 'LA_E_1000273': -1.25}
     """
     written: set[str] = set()
     with replacing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="\n") as file:
@@ -59,8 +63,8 @@ def write_scores(path: str | Path, scores: Iterable[tuple[str, float]]) -> None:
 def write_outcomes(path: str | Path, outcomes: Callable[[], Iterable[tuple[str, float | str]]]) -> tuple[int, int]:
     """Write a score file of ids and scores and, where reasons stand in place of scores, the file of errors beside it.
 
-    `outcomes` is called twice. Returns the numbers of scores and of reasons. The scores come last: once they are there,
-    all is there.
+    `outcomes` is called twice. Returns the numbers of scores and of reasons. The score file is written last: once it exists,
+    the output is complete.
     """
     reasons = {name: outcome for name, outcome in outcomes() if isinstance(outcome, str)}
     if reasons:
@@ -81,15 +85,19 @@ def write_outcomes(path: str | Path, outcomes: Callable[[], Iterable[tuple[str, 
 
 
 def require_writable(path: str | Path, names: Iterable[str]) -> None:
-    """DataError on the first id that a score file and the tables beside it cannot hold: to be told before it has a score."""
+    """DataError on the first id that a score file and the tables beside it cannot hold, to be checked before scoring."""
     for name in names:
         fault = "a tab in its id: rename it" if "\t" in name else _fault(name, 0.0, f"{name} 0", ())
         if fault:
             raise DataError(f"{path}: trial {name!r}: {fault}")
 
 
-def counted(examples: list[str], singular: str, plural: str) -> str:
-    """How many there are and the first of them, for an error of one line; empty when there is none."""
+def summarise(examples: list[str], singular: str, plural: str) -> str:
+    """The number of examples and the first of them, for an error of one line; empty when there are none.
+
+    >>> summarise(["line 3", "line 8"], "malformed line", "malformed lines")
+    '2 malformed lines (line 3, line 8)'
+    """
     if not examples:
         return ""
     more = ", ..." if len(examples) > _EXAMPLES else ""
@@ -99,7 +107,7 @@ def counted(examples: list[str], singular: str, plural: str) -> str:
 def _parse(line: str) -> tuple[str, float]:
     """The id and score of a line; an empty id when it is malformed."""
     fields = line.rsplit(maxsplit=1)
-    # float() takes 12_3 for a number, but it is the end of an id whose score is missing.
+    # float() accepts 12_3 as a number, but here it is the end of an id whose score is missing.
     if len(fields) == 2 and "_" not in fields[1]:
         try:
             return fields[0], float(fields[1])
@@ -111,7 +119,7 @@ def _parse(line: str) -> tuple[str, float]:
 def _fault(name: str, score: float, line: str, written: Container[str]) -> str:
     """Why a trial cannot be written, and the remedy; empty when it can."""
     if not math.isfinite(score):
-        return f"its score is {score}: look at its recording"
+        return f"its score is {score}: check its recording"
     if name in written:
         return "its id is repeated: give each trial once"
     if not name or set("\n\r\ufeff") & set(line) or _parse(line)[0] != name:
@@ -124,7 +132,7 @@ def _fault(name: str, score: float, line: str, written: Container[str]) -> str:
 
 
 def errors_path(scores_path: str | Path) -> Path:
-    """Where the reasons stand for trials that have no score."""
+    """The path of the table of trials that have no score, and why."""
     return Path(f"{scores_path}.errors.tsv")
 
 

@@ -1,4 +1,4 @@
-"""The scores of a recording's windows: written as a timeline beside the score file, and taken together as one score."""
+"""The scores of a recording's windows: written as a timeline beside the score file, and combined into one score."""
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,12 +13,12 @@ _HEADER = "id\tstart\tend\tscore\n"
 
 
 def timeline_path(scores_path: str | Path) -> Path:
-    """Where the scores of windows stand."""
+    """The path of the timeline that belongs to a score file."""
     return Path(f"{scores_path}.timeline.tsv")
 
 
 def write_timeline(scores_path: str | Path, outcomes: Iterable[tuple[str, Sequence[WindowScore] | str]]) -> None:
-    """Write a row `id start end score` for each window; trials that have a reason in place of windows have no row."""
+    """Write a row `id start end score` for each window; trials that could not be read have none."""
     with replacing(timeline_path(scores_path)) as temporary, open(temporary, "w", encoding="utf-8") as file:
         file.write(_HEADER)
         for name, windows in outcomes:
@@ -27,7 +27,7 @@ def write_timeline(scores_path: str | Path, outcomes: Iterable[tuple[str, Sequen
 
 
 def merge_timelines(parts: Sequence[Path], scores_path: str | Path, order: Iterable[str]) -> None:
-    """The timelines beside the score files of shards in one, trials in the given order; none where a shard has none."""
+    """Merge the timelines of shards, trials in the given order; write none where a shard has none."""
     timelines = [timeline_path(part) for part in parts]
     if not all(timeline.exists() for timeline in timelines):
         timeline_path(scores_path).unlink(missing_ok=True)  # of an earlier run
@@ -43,14 +43,14 @@ def merge_timelines(parts: Sequence[Path], scores_path: str | Path, order: Itera
                 rows[name].append(line)
     with replacing(timeline_path(scores_path)) as temporary, open(temporary, "w", encoding="utf-8") as file:
         file.write(_HEADER)
-        for of_trial in rows.values():
-            file.writelines(of_trial)
+        for lines in rows.values():
+            file.writelines(lines)
 
 
 def recording_scores(
     outcomes: Iterable[tuple[str, Sequence[WindowScore] | str]], how: str
 ) -> Iterator[tuple[str, float | str]]:
-    """The score of each recording, the "mean" or the "min"imum of its windows' scores; reasons stay what they are."""
+    """The "mean" or "min" (lowest) of each recording's window scores; reasons stay as they are."""
     for name, windows in outcomes:
         if isinstance(windows, str):
             yield name, windows

@@ -1,7 +1,7 @@
-"""The fairseq task and all that only fairseq uses; importing this package registers everything that the plugin offers.
+"""The fairseq task and everything that only fairseq uses; importing this package registers the whole plugin with fairseq.
 
-fairseq imports tasks/ and models/ of a `--user-dir` by itself, unless the plugin was imported before: commands of ours that
-call into fairseq import this package first.
+fairseq imports tasks/ and models/ of a `--user-dir` itself, but not if the plugin is already imported: our own commands that
+call fairseq import this package first.
 """
 
 import importlib

@@ -1,4 +1,4 @@
-"""Detection of synthetic speech as a fairseq task."""
+"""The fairseq task `asvspoof`: detection of synthetic speech."""
 
 import logging
 import sys
@@ -29,27 +29,29 @@ from sls_plugin.tasks.score_pool import ScorePool, require_both_classes
 
 logger = logging.getLogger(__name__)
 if is_fairseq_command(sys.argv) and names_our_task(sys.argv):
-    patch_fairseq()  # on import: fairseq-validate loads the checkpoint before it sets up the task
+    patch_fairseq()  # already now, because fairseq-validate loads the checkpoint before it sets up the task
 
 
 @dataclass
 class AsvspoofConfig(RawBoostConfig):
+    """The manifests, and what becomes of a recording."""
+
     data: str = field(default=MISSING, metadata={"help": "folder of the manifests: train.tsv, dev.tsv, eval.tsv"})
     audio_root: Optional[str] = field(
-        default=None, metadata={"help": "folder that relative audio paths start from; by default the manifest's own"}
+        default=None, metadata={"help": "folder of relative audio paths; by default the manifest's own"}
     )
     max_samples: int = field(default=64_600, metadata={"help": "length of a clip in samples at 16 kHz"})
-    crop: Crop = field(default="start", metadata={"help": "where a training clip begins; others begin at the start"})
-    padding: Padding = field(default="tile", metadata={"help": "repeat a clip that is too short, or add zeros"})
+    crop: Crop = field(default="start", metadata={"help": "where a training clip begins; other clips begin at the start"})
+    padding: Padding = field(default="tile", metadata={"help": "repeat clips that are too short, or append zeros"})
     balanced_batches: bool = field(
         default=False,
-        metadata={"help": "half of every training batch bona fide, half spoof; an epoch draws the smaller class again and again"},
+        metadata={"help": "make half of every training batch bona fide; an epoch repeats the smaller class"},
     )
     augment_validation: bool = field(
-        default=False, metadata={"help": "RawBoost on validation clips too, as some originals did; always the same draws"}
+        default=False, metadata={"help": "RawBoost on validation clips too, as some authors did; always the same noise"}
     )
     skip_broken_audio: bool = field(
-        default=False, metadata={"help": "leave out clips that cannot be read, log and count them; by default they stop the run"}
+        default=False, metadata={"help": "log, count and skip clips that cannot be read; by default they stop the run"}
     )
     seed: int = II("common.seed")
     train_subset: str = II("dataset.train_subset")
@@ -58,7 +60,11 @@ class AsvspoofConfig(RawBoostConfig):
 
 @register_task("asvspoof", dataclass=AsvspoofConfig)
 class AsvspoofTask(FairseqTask):
-    """Bona fide or spoof: manifests to datasets, the EER of a whole split at validation, scores from generation."""
+    """Classifies recordings as bona fide or spoof.
+
+    Loads datasets from manifests (`DATA/<split>.tsv`), reports the EER of the whole split at validation, and writes a score file
+    when `fairseq-generate` has `--results-path`.
+    """
 
     def __init__(self, cfg: AsvspoofConfig) -> None:
         super().__init__(cfg)
@@ -71,7 +77,7 @@ class AsvspoofTask(FairseqTask):
 
     @classmethod
     def setup_task(cls, cfg: AsvspoofConfig, **_: Any) -> "AsvspoofTask":
-        if is_fairseq_command(sys.argv):  # fairseq-hydra-train names the task in its configuration
+        if is_fairseq_command(sys.argv):  # fairseq-hydra-train has the task in its configuration, not its arguments
             patch_fairseq()
         with open_dict(cfg):  # otherwise fairseq reuses the first epoch's batches and random draws
             cfg.rebuild_batches, cfg.reuse_dataloader, cfg.persistent_workers = True, False, False
@@ -94,7 +100,7 @@ class AsvspoofTask(FairseqTask):
         return Path(self.cfg.data) / f"{split}.tsv"
 
     def trials(self, split: str) -> list[Trial]:
-        """The trials of DATA/<split>.tsv; the split `mlaad+librispeech` joins two manifests, such as a corpus per class."""
+        """The trials of DATA/<split>.tsv; the split `mlaad+librispeech` joins two of them."""
         trials: dict[str, Trial] = {}
         for part in split.split("+"):
             manifest = self.manifest(part)
@@ -108,9 +114,9 @@ class AsvspoofTask(FairseqTask):
         return list(trials.values())
 
     def load_dataset(self, split: str, combine: bool = False, task_cfg: DictConfig | None = None, **_: Any) -> None:
-        """The trials of a split. Scoring passes `task_cfg`, the task that the model was trained for."""
+        """Load the trials of a split. When scoring, `task_cfg` is the configuration that the model was trained with."""
         manifest, trials = self.manifest(split), self.trials(split)
-        if task_cfg is None:  # training, or validation during it
+        if task_cfg is None:  # training and its validation
             counts = Counter(trial.label for trial in trials)
             if counts[""]:
                 raise DataError(f"{manifest}: {counts['']} trials have no label: training and validation need labels")
@@ -132,11 +138,11 @@ class AsvspoofTask(FairseqTask):
 
     def get_batch_iterator(self, dataset: TrialDataset, *args: Any, **kwargs: Any) -> Any:
         if kwargs.get("skip_remainder_batch"):
-            raise SettingError("--skip-remainder-batch would lose trials: leave it out")
-        kwargs["required_batch_size_multiple"] = 1  # fairseq's default of 8 loses the tail of a split
+            raise SettingError("--skip-remainder-batch would drop trials: leave it out")
+        kwargs["required_batch_size_multiple"] = 1  # fairseq's default of 8 drops the end of a split
         if not kwargs.get("num_workers"):
-            # With no workers fairseq decodes in a background thread, which aborts the interpreter on errors. With workers the
-            # thread stays: without it they end seconds late.
+            # Without workers fairseq decodes in a background thread, which aborts the interpreter on errors: turn it off. With
+            # workers it is needed: without it they take seconds to stop.
             kwargs["data_buffer_size"] = 0
         iterator = super().get_batch_iterator(dataset, *args, **kwargs)
         n_batched = sum(len(batch) for batch in iterator.frozen_batches)
@@ -154,7 +160,7 @@ class AsvspoofTask(FairseqTask):
         model = super().build_model(cfg, from_checkpoint)
         if not from_checkpoint:
             model.require_samples(self.cfg.max_samples)
-        with open_dict(cfg):  # fairseq writes it into every checkpoint
+        with open_dict(cfg):  # fairseq saves this configuration in every checkpoint
             cfg.update(model.cfg_for_checkpoint())
         return model
 
@@ -180,21 +186,21 @@ class AsvspoofTask(FairseqTask):
         if sample["nsentences"]:
             self._check_precision(sample, model)
             try:
-                with numpy_seed(self.cfg.seed, update_num, sample["id"][0].item()):  # layerdrop draws from numpy's global state
+                with numpy_seed(self.cfg.seed, update_num, sample["id"][0].item()):  # layerdrop uses numpy's global generator
                     loss, sample_size, log = super().train_step(sample, model, criterion, optimizer, update_num, ignore_grad)
-            except torch.OutOfMemoryError as error:  # fairseq would go on without this batch
-                raise DataError("out of GPU memory: lower --batch-size, and raise --update-freq as much") from error
+            except torch.OutOfMemoryError as error:  # fairseq would skip this batch
+                raise DataError("out of GPU memory: lower --batch-size, and raise --update-freq by the same factor") from error
         else:
-            # BatchNorm's statistics need not see the silence, unless those of other workers wait for it
+            # Keep the silence out of BatchNorm's statistics, except where SyncBatchNorm of other workers waits for it.
             model.train(any(isinstance(module, nn.SyncBatchNorm) for module in model.modules()))
             loss, sample_size, log = self._zero_step(sample, model, criterion)
             optimizer.backward(loss)
         return loss, sample_size, log | {"broken": len(sample["broken"])}
 
     def begin_valid_epoch(self, epoch: int, model: nn.Module) -> None:
-        metrics.reset_meters("valid")  # fairseq itself never does
+        metrics.reset_meters("valid")  # fairseq never does
         if torch.distributed.is_initialized():
-            # Workers keep BatchNorm statistics of their own; all validate with those that the checkpoint will hold.
+            # Each worker has its own BatchNorm statistics; all validate with those that go into the checkpoint.
             for buffer in model.buffers():
                 torch.distributed.broadcast(buffer, src=0)
 
@@ -223,7 +229,7 @@ class AsvspoofTask(FairseqTask):
             pool = self.pool
             pool.count(n_pooled)
             metrics.log_derived("eer", lambda _: pool.eer)
-            if metrics.get_meter("train", "loss") is not None:  # the original authors stop on it: --best-checkpoint-metric
+            if metrics.get_meter("train", "loss") is not None:  # for --best-checkpoint-metric: the original authors stop on it
                 metrics.log_scalar("train_loss", metrics.get_smoothed_value("train", "loss"), n_pooled, round=6)
 
     def post_validate(self, model: nn.Module, stats: dict, agg: Any) -> None:
@@ -241,7 +247,7 @@ class AsvspoofTask(FairseqTask):
             self.precision_is_checked = True
 
     def _zero_step(self, sample: dict, model: nn.Module, criterion: nn.Module) -> tuple[Tensor, Any, dict]:
-        """A step without loss and gradients, for a batch of broken clips only: other workers wait for this one's part."""
+        """A step with zero loss and gradients for a batch of broken clips only: other workers wait for this worker's share."""
         source, label = sample["net_input"]["source"], sample["label"]
         silence = {"net_input": {"source": source.new_zeros(1, source.shape[1])}, "label": label.new_zeros(1)}
         loss, sample_size, log = criterion(model, silence)
@@ -255,7 +261,7 @@ class AsvspoofTask(FairseqTask):
 
     def inference_step(self, generator: TrialGenerator, models: list[nn.Module], sample: dict, **_: Any) -> list:
         self._note_broken(sample)
-        sample["target"] = self.dictionary.target_tokens(sample["label"].cpu())  # fairseq-generate reads it next
+        sample["target"] = self.dictionary.target_tokens(sample["label"].cpu())  # read by fairseq-generate
         hypotheses = generator.generate(models, sample) if sample["nsentences"] else []
         self.pool.add(sample["id"].tolist(), [hypothesis["score"] for (hypothesis,) in hypotheses])
         self.n_to_generate -= sample["nsentences"] + len(sample["broken"])
@@ -264,7 +270,7 @@ class AsvspoofTask(FairseqTask):
         return hypotheses
 
     def _write_scores(self, folder: Path) -> None:
-        """Scores of this worker's trials, in the manifest's order."""
+        """Write the scores of this worker's trials, in the manifest's order."""
         path = folder / f"scores-{Path(self.pool.name).stem}{self.shard_name}.txt"
         write_scores(path, [(self.pool.trials[index].id, score) for index, score in sorted(self.pool.scores.items())])
         print(f"{len(self.pool.scores):,} scores in {path}", file=sys.stderr)

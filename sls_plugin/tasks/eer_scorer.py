@@ -11,7 +11,7 @@ from sls_plugin.metrics.det import equal_error_rate
 
 @register_scorer("eer", dataclass=FairseqDataclass)
 class EERScorer(BaseScorer):
-    """Equal error rate of all labelled trials of the generated split; trials without a label are passed over."""
+    """Equal error rate of all labelled trials of the generated split; trials without a label are ignored."""
 
     def score(self) -> float:
         """The rate as a fraction; NaN when a class is missing."""
@@ -21,7 +21,7 @@ class EERScorer(BaseScorer):
         eer, threshold = self._eer()
         counts = f"{self.ref.count('bonafide'):,} bona fide, {self.ref.count('spoof'):,} spoof"
         if np.isnan(eer):
-            result = f"EER not defined: it needs trials of both classes ({counts})"
+            result = f"EER undefined: it needs trials of both classes ({counts})"
         else:
             result = f"EER {100 * eer:.4f} % at threshold {threshold:.6g} ({counts})"
         print(result, file=sys.stderr)  # with --results-path, fairseq sends its own last line and the log to a file

@@ -1,4 +1,4 @@
-"""Patches of fairseq for its own commands, where they run our task."""
+"""Patches of fairseq, applied only when one of its commands runs our task."""
 
 import functools
 import os
@@ -49,24 +49,25 @@ def names_our_task(argv: Sequence[str]) -> bool:
 
 
 def patch_fairseq() -> None:
-    """Patch a command of fairseq that runs our task, where no option of it helps.
+    """Patch fairseq where its options do not suffice.
 
-    It then reads every checkpoint safely and builds our models only, copies checkpoints whole or not at all, prints the
-    user's errors as one line, and validates without a --batch-size. Call it in such a command only: no other model of
-    fairseq can be loaded afterwards.
+    Afterwards checkpoints are read safely and only our models are built from them, checkpoints are copied atomically, errors
+    of the user print one line, and fairseq-validate runs without --batch-size. Call this only in a fairseq command that runs
+    our task, because no other model of fairseq can be loaded afterwards.
     """
     checkpoint_utils.load_checkpoint_to_cpu = _load_checkpoint
     checkpoint_utils.load_model_ensemble_and_task = _load_models
     PathManager.copy = staticmethod(_copy)
     sys.excepthook = _excepthook
-    if Path(sys.argv[0]).stem in ("fairseq-validate", "validate"):  # which has no default, unlike fairseq-generate
+    if Path(sys.argv[0]).stem in ("fairseq-validate", "validate"):  # unlike fairseq-generate, it has no default batch size
         given = {argument.split("=")[0] for argument in sys.argv}
         sys.argv += [] if given & _BATCH_SIZE_OPTIONS else ["--batch-size", "8"]
 
 
 def _load_checkpoint(path: str, arg_overrides: dict[str, Any] | None = None, load_on_all_ranks: bool = False) -> dict[str, Any]:
-    """fairseq's own reader refuses old checkpoints on PyTorch 2.6 and later; --path, --finetune-from-model and
-    --restore-file take these, and the original authors' detectors, through this project's.
+    """Read a checkpoint for --path, --finetune-from-model or --restore-file with this project's reader.
+
+    It also takes old checkpoints, which fairseq's own refuses on PyTorch 2.6 and later, and the original authors' detectors.
     """
     state = read_for_fairseq(path)
     if state.get("args") is not None:
@@ -74,7 +75,7 @@ def _load_checkpoint(path: str, arg_overrides: dict[str, Any] | None = None, loa
     if state.get("cfg") is not None:
         state["cfg"] = OmegaConf.create(state["cfg"], flags={"allow_objects": True})
         overwrite_args_by_name(state["cfg"], arg_overrides or {})
-    state.setdefault("criterion", {})  # a trainer whose criterion has parameters asks for them
+    state.setdefault("criterion", {})  # expected when the criterion has parameters
     return checkpoint_utils._upgrade_state_dict(state)
 
 
@@ -88,8 +89,9 @@ def _load_models(
     num_shards: int = 1,
     state: dict[str, Any] | None = None,
 ) -> tuple[list[nn.Module], DictConfig, FairseqTask]:
-    """fairseq builds whatever a checkpoint asks for, and many of its own models and criterions run settings as Python code.
-    Ours do not: only they are built, each from the very content that was checked.
+    """Build only this project's models and criterions, each from the content that was checked.
+
+    fairseq builds whatever a checkpoint names, and many of its models and criterions evaluate settings as Python code.
     """
     if suffix or num_shards > 1:
         raise CheckpointError(f"{filenames[0]}: give whole checkpoints: --checkpoint-suffix and shards are not supported")
@@ -109,21 +111,21 @@ def _load_models(
 
 
 def _only_ours(state: dict[str, Any], path: str) -> dict[str, Any]:
-    """The content of a checkpoint without `args`, which fairseq would prefer to `cfg`; refuses what is not this project's."""
+    """The content of a checkpoint without `args`, which fairseq would prefer to `cfg`; refuses other projects' models."""
     config = state.get("cfg")
     if config is None or not is_ours(OmegaConf.to_container(config)):
         raise CheckpointError(f"{path}: not a detector trained with --task asvspoof: name another file")
     for section, registry in (("model", ARCH_MODEL_REGISTRY), ("criterion", CRITERION_REGISTRY)):
         settings = config.get(section)
         name = settings.get("_name") if OmegaConf.is_dict(settings) else settings
-        absent = section == "criterion" and settings is None  # scoring needs none
+        absent = section == "criterion" and settings is None  # not needed for scoring
         if not absent and not getattr(registry.get(name), "__module__", "").startswith("sls_plugin."):
             raise CheckpointError(f"{path}: asks for a {section} that is not this project's ({name}): do not trust this file")
     return state | {"args": None}
 
 
 def _copy(src_path: str, dst_path: str, overwrite: bool = False) -> str:
-    """fairseq copies `checkpoint1.pt` onto `checkpoint_last.pt`; a kill must not leave a torn file there."""
+    """Copy atomically: when fairseq copies `checkpoint1.pt` to `checkpoint_last.pt`, a kill must not leave a partial file."""
     if not overwrite and os.path.exists(dst_path):
         raise FileExistsError(dst_path)
     with replacing(dst_path) as temporary:
@@ -140,8 +142,8 @@ def _excepthook(kind: type[BaseException], error: BaseException, traceback: Trac
 
 
 def _one_line_message(error: BaseException) -> str:
-    """The message of a UserError, also of one that a data worker or another process raised; empty for other errors."""
-    last_line = (str(error).strip().splitlines() or [""])[-1]  # a worker's error has a traceback for its message
+    """The message of a UserError, also if a data worker or another process raised it; empty for other errors."""
+    last_line = (str(error).strip().splitlines() or [""])[-1]  # the message of a worker's error is a traceback
     if isinstance(error, (UserError, ProcessRaisedException)):
         for kind in UserError.__subclasses__():
             prefix = f"{kind.__module__}.{kind.__qualname__}: "
@@ -161,9 +163,9 @@ def _lost_connection_to_worker(error: BaseException) -> bool:
 
 
 def _misfit(error: BaseException) -> str:
-    """That a checkpoint's tensors are not the model's, upon which fairseq's trainer raises an error of its own; else nothing."""
+    """The message when fairseq's trainer could not load a checkpoint into the model; empty for other errors."""
     path, cause = _UNLOADABLE.match(str(error)), error.__context__
     if path is None or not str(cause).startswith("Error(s) in loading state_dict"):
         return ""
-    remedy = "name another file or its own --arch; training goes on from what --save-dir holds: give another one to begin afresh"
+    remedy = "name another file or its own --arch; training resumes from --save-dir: to start anew, give another one"
     return f"{path[1]}: its tensors are not those of the model ({first_misfit(cause)}): {remedy}"

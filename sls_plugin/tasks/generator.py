@@ -1,4 +1,4 @@
-"""`fairseq-generate` for detectors: a batch of trials in, their scores out as hypotheses."""
+"""`fairseq-generate` for detectors: scores a batch of trials and returns them as hypotheses."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,7 +15,7 @@ from sls_plugin.inference.half_precision import check_half_precision
 class TrialDictionary(Dictionary):
     """The tokens of fairseq's generation: the two classes as targets, scores as hypotheses.
 
-    fairseq hands hypotheses on as integers only: a score travels as a marker and the bits of its float32.
+    fairseq passes hypotheses on as integers only, so a score is a marker followed by the bits of its float32.
     """
 
     def __init__(self) -> None:
@@ -39,7 +39,7 @@ class TrialDictionary(Dictionary):
 class TrialGenerator:
     """Scores of one or several models (their mean), in the form that `fairseq-generate` prints."""
 
-    symbols_to_strip_from_output = frozenset()  # fairseq asks every generator for them
+    symbols_to_strip_from_output = frozenset()  # read by fairseq-generate
 
     def __init__(self, dictionary: TrialDictionary) -> None:
         self.dictionary = dictionary

@@ -10,10 +10,10 @@ from sls_plugin.metrics.det import equal_error_rate
 
 
 class ScorePool:
-    """Collects a score per trial until every trial of the split is counted; then, and only then, knows the EER.
+    """Collects the scores of a split; `eer` is NaN until all of its trials are counted.
 
-    Each worker collects its own trials. `count` is told the number of trials that all workers have done, so that the last
-    call happens on all of them at once, where they exchange their scores.
+    Each worker adds its own trials. `count` receives the number of trials that all workers together have finished, so all of
+    them reach the end in the same call, where they exchange their scores.
     """
 
     def __init__(self, trials: Sequence[Trial], name: str) -> None:
@@ -24,11 +24,11 @@ class ScorePool:
         self.eer = float("nan")
 
     def add(self, indices: Iterable[int], scores: Iterable[float]) -> None:
-        """Scores of trials, by their position in the split; a worker may meet a trial twice, as a filler batch."""
+        """Scores of trials, by position in the split; a worker may see a trial twice, in fairseq's filler batches."""
         self.scores.update(zip(indices, scores, strict=True))
 
     def count(self, n_trials: int) -> None:
-        """That all workers together have done `n_trials` more, scored or found broken."""
+        """Count `n_trials` more that all workers together have finished, scored or broken."""
         self.n_done += n_trials
         if self.n_done == len(self.trials):
             self._gather()
@@ -36,7 +36,7 @@ class ScorePool:
 
     def require_complete(self) -> None:
         if self.n_done != len(self.trials):
-            remedy = "leave out the option that shortens it (--max-valid-steps?)"
+            remedy = "remove the option that shortens validation (--max-valid-steps?)"
             raise DataError(f"{self.name}: {self.n_done} of {len(self.trials)} trials were scored: {remedy}")
 
     def _gather(self) -> None:
@@ -46,17 +46,17 @@ class ScorePool:
             self.scores = {index: score for scores in everyone for index, score in scores.items()}
 
     def _equal_error_rate(self) -> float:
-        by_class: dict[str, list[float]] = {"bonafide": [], "spoof": []}
+        class_scores: dict[str, list[float]] = {"bonafide": [], "spoof": []}
         for index, score in self.scores.items():
             if not np.isfinite(score):
                 raise DataError(f"{self.name}: trial {self.trials[index].id}: the model's score is {score}: training diverged")
-            by_class[self.trials[index].label].append(score)
-        require_both_classes({label: len(scores) for label, scores in by_class.items()}, self.name)
-        return float(equal_error_rate(np.array(by_class["bonafide"]), np.array(by_class["spoof"]))[0])
+            class_scores[self.trials[index].label].append(score)
+        require_both_classes({label: len(scores) for label, scores in class_scores.items()}, self.name)
+        return float(equal_error_rate(np.array(class_scores["bonafide"]), np.array(class_scores["spoof"]))[0])
 
 
 def require_both_classes(counts: dict[str, int], name: str) -> None:
-    """Raise DataError when a split (`name`) has no trial of a class: neither training nor the EER is defined."""
+    """Raise DataError when a split (`name`) has no trial of a class: neither training nor the EER is defined without it."""
     for label in ("bonafide", "spoof"):
         if not counts.get(label):
             raise DataError(f"{name}: no {label} trial: training and the EER need trials of both classes")

@@ -128,7 +128,7 @@ def test_offline(server: Server, tmp_path: Path) -> None:
 
 def test_a_file_that_is_there_is_left_alone(server: Server, tmp_path: Path) -> None:
     (tmp_path / "model.pth").write_bytes(b"mine")
-    with pytest.raises(CheckpointError, match="exists already"):
+    with pytest.raises(CheckpointError, match="already exists"):
         download(published(server), tmp_path / "model.pth")
     assert (tmp_path / "model.pth").read_bytes() == b"mine"
     assert server.ranges == []
@@ -162,7 +162,7 @@ def test_the_command(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert main(["download", "sls"]) == 0
     assert "model.pth: a model; its SHA-256 is right" in capsys.readouterr().out
     assert main(["download", "sls"]) == 1
-    assert capsys.readouterr().err == "error: model.pth: exists already: remove it, or name another file\n"
+    assert capsys.readouterr().err == "error: model.pth: already exists: remove it, or name another file\n"
     assert main(["download", "sls", "other.pth"]) == 0
     assert (tmp_path / "other.pth").read_bytes() == CONTENT
     with pytest.raises(SystemExit, match="2"):

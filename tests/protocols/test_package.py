@@ -1,23 +1,12 @@
-"""The package as a whole: its examples, and what it imports."""
+"""The package as a whole: what it imports."""
 
-import doctest
-import importlib
 import pkgutil
 import subprocess
 import sys
 
-import pytest
-
 import protocols
 
 MODULES = [module.name for module in pkgutil.walk_packages(protocols.__path__, "protocols.") if "__main__" not in module.name]
-
-
-@pytest.mark.parametrize("name", ["protocols.corpora", "protocols.published", "protocols.trial"])
-def test_examples(name: str) -> None:
-    outcome = doctest.testmod(importlib.import_module(name))
-    assert outcome.attempted > 0
-    assert outcome.failed == 0
 
 
 def test_it_imports_nothing_heavy_and_no_other_package_of_the_project() -> None:

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import time
 from pathlib import Path
@@ -218,12 +217,9 @@ def test_two_processes_train_as_one(corpora, backbone, tmp_path) -> None:
     batch = [*SMALL, "dataset.batch_size=10", "optimization.max_epoch=1"]
     train = ["--corpora", corpora, "--w2v-path", backbone, "--dest", tmp_path / "alone", "--update-freq", 2, "--", *batch]
     run_recipe("sls/train.sh", *train)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        method = f"tcp://127.0.0.1:{free.getsockname()[1]}"
     together = ["--corpora", corpora, "--w2v-path", backbone, "--dest", tmp_path / "pair"]
     run_recipe("sls/train.sh", *together, "--stop-stage", 1)
-    settings = {"no_spawn": "true", "backend": "gloo", "init_method": method}
+    settings = {"no_spawn": "true", "backend": "gloo", "init_method": f"file://{tmp_path}/meeting_place"}
     distributed = [f"distributed_training.distributed_{name}={value}" for name, value in settings.items()]
     workers = [
         subprocess.Popen(

@@ -79,7 +79,7 @@ def test_fusion_needs_the_same_trials(corpus, capsys):
 def test_an_existing_output_stays(corpus, capsys):
     (corpus / "llr.txt").write_text("mine\n")
     assert calibrate(corpus, "a") == 1
-    assert "exists already: give --overwrite" in capsys.readouterr().err
+    assert "already exists: give --overwrite" in capsys.readouterr().err
     assert (corpus / "llr.txt").read_text() == "mine\n"
 
 

@@ -272,12 +272,12 @@ def test_intervals_that_say_too_little_are_refused_or_told(folder, capsys):
     labels = {"a": "bonafide", "b": "spoof", "c": "bonafide", "d": "spoof"}
     write_keys(folder, [(name, label, f"speaker {label}") for name, label in labels.items()])
     assert run(folder, "--bootstrap", "100", "--by-speaker") == 1
-    assert "a class has one speaker only: resample trials instead" in capsys.readouterr().err
+    assert "a class has only one speaker: resample trials instead" in capsys.readouterr().err
     write_keys(folder, [(name, label, f"speaker {name}") for name, label in labels.items()])
     assert run(folder, "--bootstrap", "100", "--by-speaker") == 0
-    told = capsys.readouterr().err
-    assert "the interval is too narrow: only about 1 trials of the smaller class are in error" in told
-    assert "the interval is too narrow: a class has only 2 speakers" in told
+    printed = capsys.readouterr().err
+    assert "the interval is too narrow: only about 1 trials of the smaller class are in error" in printed
+    assert "the interval is too narrow: a class has only 2 speakers" in printed
 
 
 @pytest.mark.parametrize(
@@ -333,7 +333,7 @@ def test_a_closed_pipe_is_no_traceback(folder):
 
 def test_a_bootstrap_by_speaker_needs_speakers(folder, capsys):
     assert run(folder, "--bootstrap", "100", "--by-speaker") == 1
-    assert "the speaker of 4 of 4 trials is not known: resample trials instead" in capsys.readouterr().err
+    assert "the speaker of 4 of 4 trials is unknown: resample trials instead" in capsys.readouterr().err
 
 
 def test_evaluates_without_torch(folder):

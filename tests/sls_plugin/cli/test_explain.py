@@ -95,7 +95,7 @@ def test_weights_that_are_no_numbers_name_the_first_trial(corpus, tiny_checkpoin
     assert main(explain) == 1
     outcome = capsys.readouterr()
     assert outcome.out == ""
-    assert f"{corpus / '0.wav'}: trial t0: the layers' weights are NaN" in outcome.err
+    assert f"{corpus / '0.wav'}: trial t0: the layer weights are NaN" in outcome.err
     assert not (tmp_path / "layers.tsv").exists()
 
 

@@ -182,7 +182,7 @@ def test_it_is_a_detector_like_others(exported: Path) -> None:
 
 def test_a_file_that_is_there_is_kept(exported: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = exported.read_bytes()
-    assert "exists already: give --overwrite" in refusal(capsys, "export", exported.with_suffix(".pt"), exported)
+    assert "already exists: give --overwrite" in refusal(capsys, "export", exported.with_suffix(".pt"), exported)
     assert exported.read_bytes() == before
 
 
@@ -217,7 +217,7 @@ def test_a_graph_of_something_else_is_refused(
 
 
 def test_an_exported_detector_is_not_exported_again(exported: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "is exported already" in refusal(capsys, "export", exported, tmp_path / "again.onnx")
+    assert "is already exported" in refusal(capsys, "export", exported, tmp_path / "again.onnx")
 
 
 @pytest.mark.parametrize("name", ["detector", "detector.ONNX", "detector.pt"])

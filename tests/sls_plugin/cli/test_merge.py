@@ -10,7 +10,7 @@ import pytest
 
 from protocols import Trial, write_manifest
 from sls_plugin.__main__ import main
-from sls_plugin.scores.run_metadata import read_record, write_record
+from sls_plugin.scores.run_metadata import read_metadata, write_metadata
 from sls_plugin.scores.score_file import write_errors
 
 RECORD = {"checkpoint": "0123", "trials": "4567", "shard": [0, 1], "llr": False}
@@ -35,7 +35,7 @@ def with_records(*shards: tuple[int, int], **differing: object) -> None:
     """Give the score files records as of a run in shards; `differing` is that of the last one."""
     for number, of_run in enumerate(shards):
         other = differing if number == len(shards) - 1 else {}
-        write_record(Path(f"{number}.txt"), RECORD | {"shard": list(of_run)} | other)
+        write_metadata(Path(f"{number}.txt"), RECORD | {"shard": list(of_run)} | other)
 
 
 def test_without_a_manifest_the_files_follow_each_other(folder: Path, capsys) -> None:
@@ -74,7 +74,7 @@ def test_reasons_count_as_outcomes_and_are_joined(folder: Path, capsys) -> None:
 def test_a_trial_has_a_score_or_a_reason_not_both(folder: Path, capsys) -> None:
     write_errors("1.txt", {"d": "x.wav: truncated"})
     assert merge("0.txt", "1.txt", "2.txt", "--manifest", "eval.tsv") == 1
-    assert "1.txt: 1 trial ('d') with a score, and with a reason for having none in 1.txt.errors.tsv: " in capsys.readouterr().err
+    assert "1.txt: 1 trial ('d') with a score, but also listed as broken in 1.txt.errors.tsv: " in capsys.readouterr().err
     assert not Path("all.txt").exists()
 
 
@@ -82,7 +82,7 @@ def test_an_output_is_not_touched_without_leave(folder: Path, capsys) -> None:
     Path("all.txt").write_text("mine 1\n")
     Path("all.txt.errors.tsv").write_text("id\treason\nmine\tbroken\n")
     assert merge("0.txt", "1.txt") == 1
-    assert "all.txt: exists already" in capsys.readouterr().err
+    assert "all.txt: already exists" in capsys.readouterr().err
     assert Path("all.txt").read_text() == "mine 1\n"
     assert merge("0.txt", "1.txt", "--overwrite") == 0
     assert not Path("all.txt.errors.tsv").exists()  # was about other scores
@@ -109,9 +109,10 @@ def test_a_damaged_file_names_its_line(folder: Path, capsys) -> None:
 
 def test_a_shard_that_is_not_there(folder: Path, capsys) -> None:
     Path("3.txt.partial").write_text("")
-    for name, told in (("3.txt", "3.txt.partial: this shard is not finished: go on with"), ("4.txt", "4.txt: No such file")):
+    problems = {"3.txt": "3.txt.partial: this shard is not finished: continue it with", "4.txt": "4.txt: No such file"}
+    for name, problem in problems.items():
         assert merge("0.txt", name) == 1
-        assert told in capsys.readouterr().err
+        assert problem in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
@@ -130,21 +131,21 @@ def test_shards_are_put_in_their_order(folder: Path) -> None:
     with_records((2, 3), (0, 3), (1, 3))
     assert merge("0.txt", "1.txt", "2.txt") == 0
     assert Path("all.txt").read_text() == "two words 2\nd 3.25\ne 4\na -1e-07\nf 0.5\nb 1\n"
-    assert read_record(Path("all.txt")) == RECORD  # as of a run without shards
+    assert read_metadata(Path("all.txt")) == RECORD  # as of a run without shards
 
 
 @pytest.mark.parametrize(
-    ("shards", "told"),
+    ("shards", "message"),
     [
         ([(0, 4), (1, 4), (3, 4)], "0.txt: 1 shard is (2/4) left out"),
         ([(0, 5), (3, 5), (2, 5)], "0.txt: 2 shards are (1/5, 4/5) left out"),
         ([(0, 3), (1, 3), (2, 4)], "0.txt: 3 shards are (0/4, 1/4, 3/4) left out"),
     ],
 )
-def test_a_shard_that_is_left_out_is_named(folder: Path, capsys, shards: list, told: str) -> None:
+def test_a_shard_that_is_left_out_is_named(folder: Path, capsys, shards: list, message: str) -> None:
     with_records(*shards)
     assert merge("0.txt", "1.txt", "2.txt") == 1
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -158,12 +159,12 @@ def test_shards_of_different_runs_are_refused(folder: Path, capsys, differing: d
 
 
 def test_a_record_of_other_scores_tells_nothing(folder: Path, capsys, caplog) -> None:
-    """A score file that another program has replaced since: that the checks of the other records fall away is told."""
+    """A score file that another program has replaced since: a warning says that missing shards go unnoticed."""
     with_records((0, 3), (1, 3), (2, 3), checkpoint="89")
     Path("2.txt").write_text("e 4\na 0\n")
     assert merge("0.txt", "1.txt", "2.txt") == 0
     (warning,) = caplog.messages
-    assert warning.startswith("1 score file (2.txt): no record of a run, or changed since: ")
+    assert warning.startswith("1 score file (2.txt): no run record found, or changed since: ")
     assert not Path("all.txt.run.json").exists()
     Path("2.txt.run.json").write_text("[]")
     assert merge("0.txt", "1.txt", "2.txt", "--overwrite") == 1

@@ -71,7 +71,7 @@ def test_resamples_speakers(folder, capsys):
     command += ["--output", str(folder / "report.html"), "--keys"]
     assert main([*command, str(folder / "labels.txt")]) == 1
     error = capsys.readouterr().err
-    assert "the speaker of 4 of 4 trials is not known" in error
+    assert "the speaker of 4 of 4 trials is unknown" in error
     assert error.count("\n") == 1
     rows = ("a\ta.wav\t0\tbonafide\tx", "b\tb.wav\t0\tspoof\tx", "c\tc.wav\t0\tbonafide\ty", "d\td.wav\t0\tspoof\ty")
     (folder / "eval.tsv").write_text("\n".join(["id\taudio\tn_frames\tlabel\tspeaker", *rows]) + "\n")

@@ -6,17 +6,17 @@ import os
 import resource
 import shutil
 import signal
-import socket
 import subprocess
 import sys
-from collections.abc import Sequence
-from contextlib import redirect_stdout
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 from detectors import write_detector
+from torch.distributed import TCPStore
 
 from protocols import Trial, write_manifest
 from sls_plugin.__main__ import main
@@ -70,7 +70,7 @@ def assert_same_run(output: Path, undisturbed: Path) -> None:
 
 
 def n_kept(output: Path, rank: str = "") -> int:
-    """The trials in the journal of a run that goes on."""
+    """The trials in the journal of a resumed run."""
     journal = Path(f"{output}.partial{rank}")
     return max(0, journal.read_bytes().count(b"\n") - 1) if journal.exists() else 0
 
@@ -97,7 +97,7 @@ def signalled(which: str, command: Sequence[str], rank: int = 0) -> list[str]:
     return [sys.executable, "-c", SIGNALLED, which, str(rank), *command]
 
 
-# What is replaced, and what goes on
+# Replacing and resuming
 
 
 def test_the_scores_and_the_broken_trial(corpus: Path, undisturbed: Path) -> None:
@@ -114,9 +114,9 @@ def test_an_output_is_not_touched_without_leave(corpus, checkpoint, tmp_path, ca
     output = tmp_path / "scores.txt"
     output.write_text("mine 1\n")
     assert main(score(checkpoint, corpus / "sound.tsv", output)) == 1
-    assert "scores.txt: exists already: give --overwrite to replace it" in capsys.readouterr().err
+    assert "scores.txt: already exists: give --overwrite to replace it" in capsys.readouterr().err
     assert main([*score(checkpoint, corpus / "sound.tsv", output), "--resume"]) == 1  # of whatever run it may be
-    assert "scores.txt: nothing tells of which run it is: give --overwrite" in capsys.readouterr().err
+    assert "scores.txt: no run record found: give --overwrite" in capsys.readouterr().err
     assert output.read_text() == "mine 1\n"
     assert os.listdir(tmp_path) == ["scores.txt"]
     assert main([*score(checkpoint, corpus / "sound.tsv", output), "--overwrite"]) == 0
@@ -144,7 +144,7 @@ def test_resume_and_overwrite_exclude_each_other(corpus, checkpoint, tmp_path) -
 
 
 def test_a_broken_recording_keeps_what_is_scored(corpus, checkpoint, undisturbed, tmp_path, capsys) -> None:
-    """The run stops with one line; the same run goes on, also past the recording with --skip-broken."""
+    """The run stops with one line; rerunning it resumes, also past the recording with --skip-broken."""
     output = tmp_path / "scores.txt"
     command = score(checkpoint, corpus / "eval.tsv", output)
     assert main(command) == 1
@@ -155,7 +155,7 @@ def test_a_broken_recording_keeps_what_is_scored(corpus, checkpoint, undisturbed
     assert not output.exists()
     assert n_kept(output) == 100
     assert main(command) == 1
-    assert "scores.txt.partial: left by a run that was stopped: --resume goes on" in capsys.readouterr().err
+    assert "scores.txt.partial: left by a run that was stopped: --resume continues it" in capsys.readouterr().err
     assert main([*command, "--resume", "--skip-broken"]) == 1
     assert_same_run(output, undisturbed)
     assert main([*command, "--resume", "--skip-broken"]) == 1  # as the run was
@@ -317,7 +317,7 @@ def run(module, name, killed_from):
 n_killed = 0
 for kill in range(20):
     n_killed += run(Journal, "add", lambda journal, *_: journal.n_done >= kill * 7) == -signal.SIGALRM
-n_killed += run(scoring, "write_record", lambda *_: True) == -signal.SIGALRM  # the last step
+n_killed += run(scoring, "write_metadata", lambda *_: True) == -signal.SIGALRM  # the last step
 print(n_killed)
 sys.exit(run(Journal, "add", lambda *_: False))
 """
@@ -372,7 +372,7 @@ def test_a_full_disk_keeps_what_is_scored(corpus, checkpoint, undisturbed, tmp_p
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     kept = f"{n_kept(output)} of 150 trials are scored and kept: --resume continues with them"
-    assert capsys.readouterr().err == f"sls score: error: {output}.partial: File too large: make room: {kept}\n"
+    assert capsys.readouterr().err == f"sls score: error: {output}.partial: File too large: free some disk space: {kept}\n"
     assert Path(f"{output}.partial").read_bytes().endswith(b"\n")
     assert main([*command, "--resume"]) == 1
     assert_same_run(output, undisturbed)
@@ -411,30 +411,37 @@ def test_processes_of_torchrun_give_the_scores_of_one(corpus, checkpoint, undist
     assert_same_run(output, undisturbed)
 
 
-def start_processes(command: Sequence[str], n_processes: int) -> list[subprocess.Popen]:
-    """The processes that torchrun would start, without the watch that it keeps on them."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    common = os.environ | {"WORLD_SIZE": str(n_processes), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    return [
-        subprocess.Popen(command, env=common | {"RANK": str(rank), "LOCAL_RANK": str(rank)}, stderr=subprocess.PIPE, text=True)
-        for rank in range(n_processes)
-    ]
+@contextmanager
+def processes_of(command: Sequence[str], n_processes: int) -> Iterator[list[subprocess.Popen]]:
+    """The processes that torchrun would start, without the watch that it keeps on them.
+
+    Like torchrun's, their meeting place is a server that is there before them, and so has a port for certain.
+    """
+    server = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    common = {"WORLD_SIZE": str(n_processes), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(server.port)}
+    common = os.environ | common | {"TORCHELASTIC_USE_AGENT_STORE": "True"}
+    with ExitStack() as processes:
+        yield [
+            processes.enter_context(
+                subprocess.Popen(
+                    command, env=common | {"RANK": str(rank), "LOCAL_RANK": str(rank)}, stderr=subprocess.PIPE, text=True
+                )
+            )
+            for rank in range(n_processes)
+        ]
 
 
 def test_a_dead_process_hangs_no_other_and_loses_nothing(corpus, checkpoint, tmp_path, capsys) -> None:
     output = tmp_path / "scores.txt"
     command = score(checkpoint, corpus / "sound.tsv", output)
-    first, second = start_processes(signalled("SIGKILL", command, rank=1), 2)
-    with first, second:
+    with processes_of(signalled("SIGKILL", command, rank=1), 2) as (first, second):
         _, error = first.communicate(timeout=HANGS)
     assert (first.returncode, second.returncode) == (1, -signal.SIGKILL)
-    assert error.endswith("sls score: error: another process of this run has stopped: mend what it told, then --resume\n")
+    assert error.endswith("sls score: error: another rank failed: fix the error it reported, then rerun with --resume\n")
     assert n_kept(output) == 76  # all its share
     assert main([*command, "--resume"]) == 1  # as a single process, for which the shares are others
     assert "scores.txt.partial: of a run that differs in processes: " in capsys.readouterr().err
-    processes = start_processes([*SLS, *command, "--resume"], 2)
-    assert [process.wait(timeout=HANGS) for process in processes] == [0, 0]
+    with processes_of([*SLS, *command, "--resume"], 2) as processes:
+        assert [process.wait(timeout=HANGS) for process in processes] == [0, 0]
     assert list(read_scores(output)) == [f"two words {number}" for number in range(N_TRIALS) if number != N_TRIALS - 50]
     assert not list(tmp_path.glob("*.partial*"))

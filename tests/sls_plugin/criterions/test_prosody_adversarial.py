@@ -23,7 +23,7 @@ from fairseq_ckpt.wav2vec.random_backbone import TINY, make_random
 from protocols import SettingError
 from sls_plugin.criterions.prosody_adversarial import ContentTeacher, ProsodyAdversarial, ProsodyAdversarialConfig
 from sls_plugin.metrics.det import equal_error_rate
-from sls_plugin.modules.detector import Detector
+from sls_plugin.modules.countermeasure import Countermeasure
 from sls_plugin.optim.l2_adam import L2Adam, L2AdamConfig
 from sls_plugin.tasks.asvspoof import AsvspoofConfig, AsvspoofTask
 
@@ -285,7 +285,7 @@ class MadeTeacher:
         return source[:, : self.n_features]
 
 
-class MadeStudent(Detector):
+class MadeStudent(Countermeasure):
     returns_features = True
 
     def __init__(self) -> None:

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 from protocols import SettingError
 from sls_plugin.criterions.weighted_cross_entropy import WeightedCrossEntropy, WeightedCrossEntropyConfig, balanced_weights
-from sls_plugin.modules.detector import Detector
+from sls_plugin.modules.countermeasure import Countermeasure
 
 
-class Linear(Detector):
+class Linear(Countermeasure):
     """The smallest detector: features to log-probabilities, with a BatchNorm as SLS has."""
 
     def __init__(self) -> None:

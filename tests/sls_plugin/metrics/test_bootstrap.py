@@ -153,7 +153,7 @@ def test_refuses_what_cannot_be_drawn():
         bootstrap_eers([1, 2], [True, True], 3)
     with pytest.raises(ValueError, match="1 of 2 spoof scores are NaN"):
         bootstrap_eers([[1, 2], [1, np.nan]], [True, False], 3)
-    with pytest.raises(ValueError, match=r"scores of shape \(1, 2\) need as many labels, not labels of shape \(3,\)"):
+    with pytest.raises(ValueError, match=r"scores of shape \(1, 2\), but labels of shape \(3,\)"):
         bootstrap_eers([1, 2], [True, False, True], 3)
     with pytest.raises(ValueError, match=r"2 trials, but speakers of shape \(1,\)"):
         bootstrap_eers([1, 2], [True, False], 3, [0])

@@ -137,9 +137,9 @@ def test_refuses_what_cannot_be_calibrated():
         fit_calibration([1.0, np.nan], [0.0])
     with pytest.raises(ValueError, match="bona fide scores of 2 systems, spoof scores of 1"):
         fit_calibration([[1.0, 2.0]], [0.0])
-    with pytest.raises(ValueError, match="between 0 and 1, not at 1"):
+    with pytest.raises(ValueError, match="between 0 and 1, got 1"):
         fit_calibration([1.0], [0.0], prior=1)
     with pytest.raises(ValueError, match="scores of 2 systems for a calibration of 1"):
         fit_calibration([1.0], [0.0]).apply([[1.0, 2.0]])
-    with pytest.raises(ValueError, match=r"N trials by K systems are wanted, not of shape \(1, 1, 1\)"):
+    with pytest.raises(ValueError, match=r"must have shape N trials x K systems, got \(1, 1, 1\)"):
         fit_calibration([[[1.0]]], [0.0])

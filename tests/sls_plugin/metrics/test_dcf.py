@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sls_plugin.metrics.dcf import act_dcf, cllr, min_adcf, min_dcf
+from sls_plugin.metrics.dcf import act_dcf, cllr, min_dcf
 
 SCORES = st.lists(st.one_of(st.integers(-3, 3).map(float), st.floats(-500, 500)), min_size=1, max_size=30)
 
@@ -42,38 +42,12 @@ def test_cllr_of_large_scores_is_their_size_in_bits():
     assert cllr([-1e6], [-1e6]) == pytest.approx(1e6 / math.log(2) / 2)
 
 
-@given(SCORES, SCORES, SCORES)
-def test_adcf_is_the_lowest_over_all_thresholds(target, nontarget, spoof):
-    value, threshold = min_adcf(target, nontarget, spoof)
-    candidates = sorted({*target, *nontarget, *spoof})
-    # Each score as the lowest accepted one, and none accepted.
-    costs = [naive_metrics.adcf(candidate, target, nontarget, spoof) for candidate in (*candidates, math.inf)]
-    assert value == pytest.approx(min(costs), abs=1e-12)
-    above = [candidate for candidate in candidates if candidate > threshold]
-    lowest_accepted = above[0] if above else math.inf
-    assert naive_metrics.adcf(lowest_accepted, target, nontarget, spoof) == pytest.approx(value, abs=1e-12)
-    assert value <= 1 + 1e-12
-
-
-def test_adcf_weighs_nontargets_and_spoofs_apart():
-    assert min_adcf([2, 3], [0], [1])[0] == 0.0
-    assert min_adcf([2, 3], [4], [0, 1]) == (pytest.approx(10 * 0.95 * 0.01 / 0.595), 1.0)
-    assert min_adcf([2, 3], [0, 1], [4])[0] == pytest.approx(10 * 0.05 / 0.595)
-
-
 @pytest.mark.parametrize("measure", [min_dcf, act_dcf, cllr])
 def test_refuses_what_has_no_cost(measure):
     with pytest.raises(ValueError, match="no bona fide scores"):
         measure([], [1.0])
     with pytest.raises(ValueError, match="1 of 1 spoof scores are NaN"):
         measure([1.0], [np.nan])
-
-
-def test_adcf_refuses_missing_classes_by_name():
-    with pytest.raises(ValueError, match="no nontarget scores"):
-        min_adcf([1.0], [], [0.0])
-    with pytest.raises(ValueError, match="1 of 1 target scores are NaN or infinite"):
-        min_adcf([np.inf], [0.0], [0.0])
 
 
 def test_official_values_of_published_scores(published):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sls_plugin.metrics.det import det_curve, equal_error_rate, lowest, tie_aware_equal_error_rate, ties_across_classes
+from sls_plugin.metrics.det import det_curve, equal_error_rate, min_cost, tie_aware_equal_error_rate, ties_across_classes
 
 # Small integers tie often, floats hardly ever.
 SCORES = st.lists(st.one_of(st.integers(-3, 3).map(float), st.floats(-1e6, 1e6)), min_size=1, max_size=30)
@@ -78,8 +78,8 @@ def test_known_values():
 
 
 def test_the_lowest_cost_is_taken_at_its_first_threshold_and_none_is_where_a_cost_is_undefined():
-    assert lowest(np.array([3.0, 1.0, 2.0, 1.0]), np.array([5.0, 6.0, 7.0, 8.0])) == (1.0, 6.0)
-    assert np.isnan(lowest(np.array([3.0, np.nan]), np.array([5.0, 6.0]))).all()
+    assert min_cost(np.array([3.0, 1.0, 2.0, 1.0]), np.array([5.0, 6.0, 7.0, 8.0])) == (1.0, 6.0)
+    assert np.isnan(min_cost(np.array([3.0, np.nan]), np.array([5.0, 6.0]))).all()
 
 
 def test_ties_count_against_the_system():

@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from reference import graph_reference
 from reference.synthetic_weights import fill_outside_backbone
 
-from fairseq_ckpt.wav2vec.random_backbone import TINY
+from fairseq_ckpt.wav2vec.random_backbone import TINY, make_random
 from fairseq_ckpt.wav2vec.spec import XLSR_300M
 from protocols import DataError, SettingError
 from sls_plugin.models.xlsr_aasist import XLSRAASIST, XLSRAASISTConfig
@@ -132,11 +132,11 @@ def test_the_heads_learning_rate_is_its_own() -> None:
         detector(head_lr_scale=0.0)
 
 
-def test_sixteen_clips_are_told_apart_after_16_updates(tiny_checkpoint: Path) -> None:
-    model = build("xlsr_aasist_300m", "--w2v-path", str(tiny_checkpoint))
-    loss, eer = train(model, 8_000, n_updates=16, lr=3e-3)
-    assert loss < 0.3
-    assert eer == 0
+def test_sixteen_clips_are_told_apart_after_28_updates(tmp_path: Path) -> None:
+    make_random(NARROW, tmp_path / "narrow.pt")
+    loss, eer = train("xlsr_aasist_300m", "--w2v-path", str(tmp_path / "narrow.pt"), n_samples=4_000, n_updates=28, lr=1e-3)
+    assert loss < 0.4
+    assert eer < 0.2
 
 
 def test_training_and_a_checkpoint_give_the_same_scores(tiny_checkpoint: Path) -> None:

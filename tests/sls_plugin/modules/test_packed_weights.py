@@ -7,7 +7,7 @@ import torch
 from fairseq.modules import MultiheadAttention
 from torch import nn
 
-from sls_plugin.modules.detector import Detector
+from sls_plugin.modules.countermeasure import Countermeasure
 from sls_plugin.modules.packed_weights import PackedLinear, PackedSelfAttention, pack_weights
 
 pytestmark = pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="this build of torch has no oneDNN")
@@ -55,7 +55,7 @@ def test_attention_is_fairseqs(n_frames: int, n_clips: int, n_features: int, n_h
 
 
 def test_only_what_the_processor_can_multiply_is_packed(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Packable(Detector):
+    class Packable(Countermeasure):
         packed = 0
 
         def pack_weights(self) -> None:

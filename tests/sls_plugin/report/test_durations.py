@@ -47,7 +47,7 @@ def test_rows_are_the_rates_of_the_trials_between_their_edges(made):
             bonafide, spoof = ([of_system[t] for t in chosen if is_bonafide[t] == label] for label in (True, False))
             assert eer == equal_error_rate(bonafide, spoof)[0]
     assert sum(row[3] + row[4] for row in plot.data.rows) == 1000
-    assert "The length of 100 trials is not known." in plot.caption
+    assert "The duration of 100 trials is unknown." in plot.caption
 
 
 def test_a_bin_without_a_class_has_no_point_and_says_so(made):

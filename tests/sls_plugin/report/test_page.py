@@ -287,7 +287,7 @@ def test_most_mistaken_trials_are_the_worst_errors(two_systems, corpus):
     assert page.tables[-2][1:] == [[name, f"{score:.6g}"] for score, name in rejected[:10]]
     assert page.tables[-1][1:] == [[name, f"{score:.6g}"] for score, name in accepted[:10]]
     assert page.paragraphs[-2:] == [
-        f"{len(rejected)} of 60 trials; the 10 most mistaken.", f"{len(accepted)} of 90 trials; the 10 most mistaken.",
+        f"{len(rejected)} of 60 trials; the 10 worst.", f"{len(accepted)} of 90 trials; the 10 worst.",
     ]  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protocols import DataError, Trial
-from sls_plugin.scores.journal import Journal, joined, journal_path
+from sls_plugin.scores.journal import Journal, iter_all_ranks, journal_path
 
 RECORD = {"checkpoint": "0123", "batch_size": 3, "shard": [0, 1]}
 IDS = ["LA_E_1", "two words.wav", "Ü", "tab\tin it", "\udcff.wav", '"quoted"', "7", "8"]
@@ -168,7 +168,7 @@ def test_a_full_disk_leaves_whole_lines(tmp_path: Path) -> None:
     limit = "import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
     code = limit + WRITE + "    for trial in trials: journal.add(trial.id, 0.123456789)"
     outcome = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True)
-    assert f"DataError: {path}: File too large: make room" in outcome.stderr
+    assert f"DataError: {path}: File too large: free some disk space" in outcome.stderr
     header, *lines = path.read_bytes().splitlines(keepends=True)
     assert json.loads(header) == RECORD
     assert [json.loads(line) for line in lines] == [[str(number), 0.123456789] for number in range(len(lines))]
@@ -185,7 +185,7 @@ def test_parts_are_joined_by_rank_and_counted(tmp_path: Path) -> None:
     with opened(journal_path(output, 0)) as own:
         for name, outcome in OUTCOMES[:3]:
             own.add(name, outcome)
-        assert list(joined(output, own, [3, 2, 0, 3])) == OUTCOMES
+        assert list(iter_all_ranks(output, own, [3, 2, 0, 3])) == OUTCOMES
         for n_done in ([3, 3, 0, 3], [3, 2, 1, 3]):
             with pytest.raises(DataError, match="name an --output in a folder that all machines share"):
-                list(joined(output, own, n_done))
+                list(iter_all_ranks(output, own, n_done))

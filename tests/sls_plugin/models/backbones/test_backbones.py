@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from detectors import backbone, build, waveforms
+from detectors import backbone, build, waveforms, write_detector
 from fairseq.models import build_model
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 from torch.nn import functional as F
 
 from protocols import DataError, SettingError
+from sls_plugin.inference.load import load_detector
 from sls_plugin.models import backbones
 from sls_plugin.models.backbones import BACKBONES, Backbone, BackboneConfig, BackboneDetector, build_backbone
 
@@ -87,6 +88,15 @@ def test_a_detectors_checkpoint_needs_no_file_of_the_backbone(head: str, toy_che
     again.load_state_dict(model.state_dict(), strict=True)
     with torch.no_grad():
         assert torch.equal(again(waveforms(N_SAMPLES)), model(waveforms(N_SAMPLES)))
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_a_detectors_checkpoint_is_scored(head: str, toy_checkpoint: Path, tmp_path: Path) -> None:
+    options = ("--backbone", "toy", "--w2v-path", str(toy_checkpoint), *HEADS[head])
+    model = write_detector(tmp_path / "detector.pt", head.split()[0], N_SAMPLES, *options).eval()
+    loaded = load_detector(tmp_path / "detector.pt")
+    with torch.no_grad():
+        assert torch.equal(loaded.model(waveforms(N_SAMPLES)), model(waveforms(N_SAMPLES)))
 
 
 @pytest.mark.parametrize("head", HEADS)

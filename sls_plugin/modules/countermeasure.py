@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from protocols import DataError
 
 
-class Detector(nn.Module):
+class Countermeasure(nn.Module):
     """A countermeasure: waveforms (B x samples, float, 16 kHz) to B x 2 (spoof, bona fide), logits or log-probabilities.
 
     Clips of fewer than `min_samples` samples raise DataError.

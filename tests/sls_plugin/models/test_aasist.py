@@ -159,7 +159,7 @@ def test_frequency_masking_is_off_unless_asked_for() -> None:
 def test_sixteen_clips_are_told_apart_after_16_updates(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(aasist, "N_FILTERS", 6)  # two bands instead of 23, to be quick
     loss, eer = train("aasist", n_samples=4_000, n_updates=16, lr=3e-3)
-    assert loss < 0.4
+    assert loss < 0.55
     assert eer < 0.2
 
 

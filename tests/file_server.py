@@ -1,4 +1,4 @@
-"""A file server on this machine that misbehaves as it is told."""
+"""A local file server that misbehaves on request."""
 
 import http.server
 import threading

@@ -113,6 +113,7 @@ def parse(monkeypatch: pytest.MonkeyPatch) -> Callable[[list[str]], None]:
 
 
 def parse_command(words: list[str]) -> None:
+    words = list(itertools.dropwhile(lambda word: re.match(r"\w+=", word), words))  # variables for this command
     command, *arguments = words
     if command == "torchrun" or words[:2] == ["python", "-m"]:
         command, *arguments = words[words.index("-m") + 1 :]

@@ -3,12 +3,14 @@
 import argparse
 
 HELP = "average checkpoints of one model, with BatchNorm's running means and variances"
-EXAMPLE = "checkpoint8.pt checkpoint9.pt checkpoint10.pt average.pt"
+EXAMPLE = "python -m fairseq_ckpt average checkpoint8.pt checkpoint9.pt checkpoint10.pt average.pt"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("files", metavar="FILE", nargs="+", help="checkpoint, of this project or of the original authors")
-    parser.add_argument("output", metavar="OUT", help="file to write, in fairseq's layout; may be one of the above")
+    parser.epilog = f"example:\n  {EXAMPLE}"
+    group = parser.add_argument_group("files")
+    group.add_argument("files", metavar="FILE", nargs="+", help="checkpoint of this project or of the original authors")
+    group.add_argument("output", metavar="OUT", help="file to write, in fairseq's layout; may be one of the above")
 
 
 def run(args: argparse.Namespace) -> int:

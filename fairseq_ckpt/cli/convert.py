@@ -2,8 +2,8 @@
 
 import argparse
 
-HELP = "write a checkpoint in another layout; every tensor keeps its bits"
-EXAMPLE = "checkpoint_best.pt model.safetensors --to safetensors"
+HELP = "write a checkpoint in another layout, with the same tensors to the last bit"
+EXAMPLE = "python -m fairseq_ckpt convert checkpoint_best.pt model.safetensors --to safetensors"
 # The keys of fairseq_ckpt.conversion.WRITERS, which is slow to import.
 LAYOUTS = {
     "fairseq": "what this project's training writes, with its configuration",
@@ -14,10 +14,12 @@ LAYOUTS = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", metavar="FILE", help="checkpoint of any known layout")
-    parser.add_argument("output", metavar="OUT", help="file to write; a folder for huggingface")
-    explained = "; ".join(f"{name}: {meaning}" for name, meaning in LAYOUTS.items())
-    parser.add_argument("--to", choices=LAYOUTS, required=True, help=explained)
+    layouts = "\n".join(f"  {name:<13}{meaning}" for name, meaning in LAYOUTS.items())
+    parser.epilog = f"layouts:\n{layouts}\n\nexample:\n  {EXAMPLE}"
+    group = parser.add_argument_group("files")
+    group.add_argument("file", metavar="FILE", help="checkpoint of any known layout")
+    group.add_argument("output", metavar="OUT", help="file to write; a folder for huggingface")
+    group.add_argument("--to", metavar="LAYOUT", choices=LAYOUTS, required=True, help=f"one of {', '.join(LAYOUTS)}")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -1,18 +1,19 @@
-"""`fairseq_ckpt download`: fetch a public checkpoint."""
+"""`fairseq_ckpt download`: get a public checkpoint."""
 
 import argparse
 
 from fairseq_ckpt.published import PUBLISHED
 
-HELP = "fetch a public checkpoint; resumes after a failure and checks what arrived"
-EXAMPLE = "sls"
+HELP = "download a public checkpoint and check it; the same command resumes after a failure"
+EXAMPLE = "python -m fairseq_ckpt download sls"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     listed = "\n".join(f"  {name:20} {file.title}" for name, file in PUBLISHED.items())
-    parser.epilog = f"names:\n{listed}\n\n{parser.epilog}"
-    parser.add_argument("name", metavar="NAME", choices=PUBLISHED, help="one of the names below")
-    parser.add_argument("output", metavar="OUT", nargs="?", help="file to write (default: the published name, here)")
+    parser.epilog = f"names:\n{listed}\n\nexample:\n  {EXAMPLE}"
+    group = parser.add_argument_group("files")
+    group.add_argument("name", metavar="NAME", choices=PUBLISHED, help="one of the names below")
+    group.add_argument("output", metavar="OUT", nargs="?", help="file to write (default: the published name, in this folder)")
 
 
 def run(args: argparse.Namespace) -> int:

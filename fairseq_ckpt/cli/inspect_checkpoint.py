@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 HELP = "print what a checkpoint is: layout, sizes, types, configuration, hash"
-EXAMPLE = "MMpaper_model.pth"
+EXAMPLE = "python -m fairseq_ckpt inspect MMpaper_model.pth"
 SHOWN = (  # of the configuration; --json has all of it
     "encoder_layers",
     "encoder_embed_dim",
@@ -21,8 +21,11 @@ SHOWN = (  # of the configuration; --json has all of it
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", metavar="FILE", help="checkpoint, or folder of Hugging Face")
-    parser.add_argument("--json", action="store_true", help="print JSON, with the whole configuration")
+    parser.epilog = f"example:\n  {EXAMPLE}"
+    files = parser.add_argument_group("files")
+    files.add_argument("file", metavar="FILE", help="checkpoint, or a folder in the layout of Hugging Face")
+    output = parser.add_argument_group("output")
+    output.add_argument("--json", action="store_true", help="print JSON, with the whole configuration")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -4,12 +4,15 @@ import argparse
 import re
 
 HELP = "check that a checkpoint is complete and finite, and name the parts that were never trained"
-EXAMPLE = "MMpaper_model.pth"
+EXAMPLE = "python -m fairseq_ckpt verify MMpaper_model.pth"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", metavar="FILE", help="checkpoint of any known layout")
-    parser.add_argument("--sha256", metavar="HEX", help="SHA-256 that the file must have")
+    parser.epilog = f"example:\n  {EXAMPLE}"
+    files = parser.add_argument_group("files")
+    files.add_argument("file", metavar="FILE", help="checkpoint of any known layout")
+    checks = parser.add_argument_group("checks")
+    checks.add_argument("--sha256", metavar="HEX", help="SHA-256 that the file must have")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from tqdm import tqdm
 
+from fairseq_ckpt.cli.common import HelpFormatter, add_help
 from fairseq_ckpt.errors import CheckpointError
 from fairseq_ckpt.published import PUBLISHED
 from protocols import DataError, UserError
@@ -26,6 +27,13 @@ from sls_plugin.cli.common import exit_on_broken_pipe
 
 ARCHIVES = (".zip", ".tar", ".tar.gz")
 BLOCK = 1 << 20  # bytes
+EXAMPLES = """\
+examples:
+  bash recipes/data/download.sh asvspoof2019-la --dest CORPORA
+  bash recipes/data/download.sh asvspoof5 train dev --dest CORPORA
+
+The same command resumes a download that was stopped, and does nothing when everything is there.
+"""
 GIGABYTES_OF_MODELS = {"xlsr_300m": 3.8, "wav2vec_small": 1.0}
 
 
@@ -51,13 +59,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command: 0 on success, 1 on a problem, reported in one line; exits 2 on wrong usage."""
     known = offers()
     parser = argparse.ArgumentParser(
-        prog="download.sh", description="Download, check and unpack a corpus, and write its manifests.", epilog=table(known),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
-    parser.add_argument("corpus", metavar="CORPUS", nargs="?", type=canonical_name, choices=known, help="one of those below")
-    parser.add_argument("parts", metavar="PART", nargs="*", help="its parts; in mlaad languages such as en (default: all)")
-    parser.add_argument("--dest", metavar="DIR", type=Path, help="folder of all corpora; manifests go to DIR/manifests/CORPUS")
-    parser.add_argument("--list", action="store_true", help="list the corpora and models, and exit")
+        prog="download.sh",
+        description="Download, check and unpack a corpus, and write its manifests; or download a pre-trained model.",
+        epilog=f"{EXAMPLES}\ncorpora and models:\n{table(known)}",
+        formatter_class=HelpFormatter,
+        add_help=False,
+    )
+    what = parser.add_argument_group("what to download")
+    what.add_argument("corpus", metavar="CORPUS", nargs="?", type=canonical_name, choices=known, help="one of those below")
+    what.add_argument("parts", metavar="PART", nargs="*", help="some of its parts, languages for mlaad (default: all)")
+    what.add_argument("--list", action="store_true", help="list the corpora and models, and exit")
+    where = parser.add_argument_group("where to")
+    where.add_argument("--dest", metavar="DIR", type=Path, help="folder of all corpora; manifests go to DIR/manifests/CORPUS")
+    add_help(parser)
     args = parser.parse_intermixed_args(argv)
     if args.list:
         try:
@@ -90,7 +104,7 @@ def table(known: Mapping[str, Offer]) -> str:
     lines = []
     for name, (title, download) in known.items():
         lines.append(f"{name:16}{gigabytes(download, []):>6.1f} GB  {title}")
-        about = [f"{download.licence}; {download.page}"]
+        about = [download.licence, download.page]
         if isinstance(download, Download) and len(download.parts) > 1:
             about += [f"{part}: {content.gigabytes:g} GB" for part, content in download.parts.items()]
         lines += [f"{'':27}{line}" for line in about]

@@ -1,5 +1,5 @@
-"""The subcommands of `sls`, one thin module each.
+"""The subcommands of `sls`, one module each: parse, call, print.
 
-A module has `HELP` (one line), `add_arguments(parser)` and `run(args) -> int` (the exit status). It imports what is
-heavy inside `run`, so that `sls --help` and the other subcommands stay quick.
+A module has `HELP` (one line), `add_arguments(parser)` and `run(args) -> int` (the exit status). Slow imports are inside
+`run`, so that `sls --help` and the other subcommands stay quick.
 """

@@ -15,9 +15,9 @@ examples:
   sls explain checkpoint_best.pt recordings/ --output layers.tsv
 
 A weight is the gate of a layer (0 to 1), or its share where a softmax weights the layers, averaged
-over the trials of a class: bonafide, spoof, or unknown without a label. The bar of a layer shows its
-highest weight, relative to the highest of all layers. Layers are counted from 0, the lowest; with a
-softmax over all hidden states, 0 is the input of the lowest layer.
+over the trials of a class: bonafide, spoof, or unknown without a label. The bar of a layer shows
+its highest weight, relative to the highest of all layers. Layers are counted from 0, the lowest;
+with a softmax over all hidden states, 0 is the input of the lowest layer.
 """
 BAR = 40  # characters
 

@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     files = parser.add_argument_group("files")
     files.add_argument("scores", metavar="SCORES", type=Path, nargs="+", help="score files, in the order of their trials")
     files.add_argument(
-        "--manifest", metavar="INPUT", nargs="+", help="what was scored, as given to `sls score`: manifests, folders, ..."
+        "--manifest", metavar="INPUT", nargs="+", help="what was scored, as given to `sls score`"
     )
     files.add_argument("--output", metavar="FILE", type=Path, required=True, help="score file to write: `id score` per line")
     files.add_argument("--overwrite", action="store_true", help="replace the output if it exists")

@@ -1,14 +1,14 @@
 """`sls prepare`: the official files of a corpus to a manifest."""
 
 import argparse
-from collections import Counter, defaultdict
+from collections import Counter
 from pathlib import Path
 
-from protocols import DataError, Trial, write_manifest
+from protocols import Trial, write_manifest
 from protocols.audio_format import SAMPLE_RATE
 from protocols.corpora import CORPORA, canonical_name
-from protocols.corpus import Reader
-from protocols.recordings import MissingRecordings, with_durations
+from protocols.preparation import OPTIONS, first_of_each_class, read_corpus
+from protocols.recordings import with_durations
 from protocols.trial import LABELS
 from sls_plugin.cli.common import help_table, positive
 
@@ -22,8 +22,6 @@ examples:
   sls prepare in-the-wild --audio release_in_the_wild --dest DATA --check
   sls prepare folder --audio recordings --dest DATA
 """
-
-READER_OPTIONS = ("protocol", "keys", "label", "allow_missing")  # beside --audio, which every reader takes
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,64 +48,16 @@ def run(args: argparse.Namespace) -> int:
     """Write the manifest DATA/SPLIT.tsv and print one line that sums it up."""
     if not args.split or Path(args.split).name != args.split:
         raise argparse.ArgumentError(None, f"--split {args.split!r}: give a plain name, such as train, dev or eval")
-    trials, note = _read_trials(args)
+    options = {name: value for name in OPTIONS if (value := getattr(args, name))}
+    trials, note = read_corpus(CORPORA[args.corpus], args.audio, options, args.check)
     if args.limit:
-        trials = _first_of_each_class(trials, args.limit)
+        trials = first_of_each_class(trials, args.limit)
     if not args.no_durations:
         trials = with_durations(trials)
     manifest = args.dest / f"{args.split}.tsv"
     write_manifest(manifest, trials)
     print(f"{_summary(trials)}{note}: {manifest}")
     return 0
-
-
-def _read_trials(args: argparse.Namespace) -> tuple[list[Trial], str]:
-    """All trials of the corpus, and a note on their number."""
-    corpus = CORPORA[args.corpus]
-    options = _reader_options(args, corpus.reader)
-    listed_in = args.protocol or args.keys or args.audio
-    published = corpus.published_count(args.audio, args.protocol)
-    if args.check and not published:
-        raise argparse.ArgumentError(None, f"--check: no count is published of {args.corpus} as listed in {listed_in}")
-    try:
-        trials = corpus.reader.read(audio=args.audio, **options)
-    except MissingRecordings as missing:
-        if not published or missing.n_listed != published.n_trials:
-            raise
-        raise DataError(f"{missing}; {published.unpacking_fault(missing.n_missing)}") from None
-    deviation = published.deviation(trials) if published else ""
-    if args.check and deviation:
-        raise DataError(f"{listed_in}: {deviation}: give the official list and all its recordings, or leave out --check")
-    return trials, f" ({deviation})" if deviation else " (as published)" if args.check else ""
-
-
-def _reader_options(args: argparse.Namespace, reader: Reader) -> dict[str, object]:
-    """The options given for the reader; ArgumentError on one that it does not take, and without one that it needs."""
-    given = {name: value for name in READER_OPTIONS if (value := getattr(args, name))}
-    for name in given:
-        if name not in reader.options:
-            raise argparse.ArgumentError(None, f"{args.corpus} takes no {_flag(name)}")
-    for name in reader.required:
-        if name not in given:
-            raise argparse.ArgumentError(None, f"{args.corpus} needs {_flag(name)}")
-    if reader.one_of and not given.keys() & set(reader.one_of):
-        raise argparse.ArgumentError(None, f"{args.corpus} needs {', '.join(map(_flag, reader.one_of))} or both")
-    return given
-
-
-def _flag(name: str) -> str:
-    return f"--{name.replace('_', '-')}"
-
-
-def _first_of_each_class(trials: list[Trial], limit: int) -> list[Trial]:
-    """The first trials of each label, unknown ones being a class of their own, in the order of the corpus."""
-    taken: dict[str, int] = defaultdict(int)
-    first = []
-    for trial in trials:
-        if taken[trial.label] < limit:
-            taken[trial.label] += 1
-            first.append(trial)
-    return first
 
 
 def _summary(trials: list[Trial]) -> str:

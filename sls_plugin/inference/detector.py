@@ -66,7 +66,7 @@ class Detector:
     def score_many(self, recordings: str | Path | Iterable[str | Path], batch_size: int = 8) -> Iterator[tuple[str, float]]:
         """The id and score of each recording, in order, `batch_size` clips at a time.
 
-        Takes what `sls score` takes: recordings, folders, manifests (.tsv) and text lists of paths; ids are as there.
+        Takes the inputs of `sls score` (recordings, folders, manifests, text lists of paths) and gives the same ids.
         """
         inputs = [recordings] if isinstance(recordings, (str, Path)) else recordings
         trials = read_inputs([str(name) for name in inputs])

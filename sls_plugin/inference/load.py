@@ -79,7 +79,7 @@ class SkipWeightInit(TorchFunctionMode):
 
 
 def _card(checkpoint: Any, segment: Segment) -> Card:
-    """Of an authors' file what they published; of this project's own the manifest that it was trained on."""
+    """The card of an authors' file as published; that of this project's checkpoints with their training manifests."""
     from fairseq_ckpt.detectors import find_detector
 
     published = find_detector(checkpoint.config["model"]["_name"])

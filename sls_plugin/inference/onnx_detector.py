@@ -36,7 +36,7 @@ class ExportedDetector(Countermeasure):
         self.has_cuda = CUDA in onnxruntime.get_available_providers()
         try:
             self.session = onnxruntime.InferenceSession(path, options, providers=[CPU])
-        except Exception as error:  # onnxruntime has a class of its own for each of many faults, below RuntimeError and Exception
+        except Exception as error:  # onnxruntime raises many unrelated classes
             raise DataError(f"{path}: cannot be read as ONNX ({str(error).splitlines()[0]}): export it again") from None
         self.about = self.session.get_modelmeta().custom_metadata_map
         tensors = [tensor.name for tensor in (*self.session.get_inputs(), *self.session.get_outputs())]

@@ -56,14 +56,14 @@ class ScoringRun:
     device: str | None = None  # the best there is
     num_workers: int = 2  # decoders
     dtype: str = "float32"
-    llr: bool = False  # logit differences in place of the authors' scores
+    llr: bool = False  # logit differences instead of the authors' scores
     window: float | None = None
     hop: float | None = None
     windows_score: str = "mean"  # or "min", of a recording's windows
     shard: tuple[int, int] = (0, 1)  # part I, from 0, of N
     resume: bool = False
     overwrite: bool = False
-    skip_broken: bool = False  # list recordings that cannot be read beside the scores, in place of stopping
+    skip_broken: bool = False  # list recordings that cannot be read beside the scores, instead of stopping
     show_progress: bool = False
 
     def run(self) -> ScoringSummary:
@@ -180,7 +180,7 @@ class ScoringRun:
         )
 
     def _outcomes(self, engine: "ScoringEngine", trials: Sequence[Trial]) -> Iterator[tuple[str, Outcome]]:
-        """Ids of trials, and their scores, those of their windows, or why there are none."""
+        """Ids of trials with their score, the scores of their windows, or the reason why there is none."""
         if not self._in_windows:
             return engine.scores(trials)
         from sls_plugin.inference.windows import hop_samples, score_windows

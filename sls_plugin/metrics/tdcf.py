@@ -1,4 +1,4 @@
-"""Tandem detection cost function (t-DCF): what a countermeasure costs in front of a given speaker verification system.
+"""Tandem detection cost function (t-DCF): the cost of a countermeasure in front of a given speaker verification system.
 
 Source: Kinnunen et al., "t-DCF: a detection cost function for the tandem assessment of spoofing countermeasures and
 automatic speaker verification" (Odyssey 2018), and "Tandem assessment of spoofing countermeasures and automatic

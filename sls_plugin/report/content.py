@@ -17,7 +17,7 @@ from sls_plugin.evaluation.evaluation import Evaluation
 class Data:
     """The numbers of a plot or table in full precision, shown on the page and offered as a CSV file.
 
-    Rates are fractions; NaN stands for what is not defined.
+    Rates are fractions; NaN means undefined.
     """
 
     name: str

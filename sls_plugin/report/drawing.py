@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from sls_plugin.report.content import Data
 
-# The page's style sheet decides what these colours are, light or dark. matplotlib takes no names of CSS variables, so it draws
+# The page's style sheet defines the colours, for light and dark mode. matplotlib does not accept CSS variables, so it draws
 # with these placeholders, which `to_svg` replaces.
 INK, MUTED, BONAFIDE, SPOOF = "#010000", "#020000", "#030000", "#040000"
 SERIES = ("#050000", "#060000", "#070000", "#080000", "#090000", "#0a0000")
@@ -95,7 +95,7 @@ def to_svg(figure: Figure, name: str) -> str:
 
 
 def _for_the_page(key: str, value: str, name: str) -> str:
-    """The value of an SVG attribute with ids that begin with `name`, the page's colours, and no font of its own."""
+    """The value of an SVG attribute with ids prefixed by `name`, the page's colours, and the page's font."""
     if key == "id":
         return f"{name}-{value}"
     if key == f"{XLINK}href":

@@ -118,7 +118,7 @@ def _spaced_ticks(low: float, high: float) -> list[float]:
 
 
 def _visible_points(x: np.ndarray, y: np.ndarray, cell: float) -> np.ndarray:
-    """The indices of the curve's points that lie in another cell of a grid than the point before."""
+    """The indices of the curve's points that are in another grid cell than the previous point."""
     grid = np.round(np.stack([x, y]) / cell)
     moved = np.any(grid[:, 1:] != grid[:, :-1], axis=0)
     return np.flatnonzero(np.concatenate([[True], moved]))

@@ -41,7 +41,7 @@ class Journal:
         self.path = path
         self.n_done = 0
         path.parent.mkdir(parents=True, exist_ok=True)
-        self.file = open(path, "a+b", buffering=0)  # noqa: SIM115  (what is written has left the process)
+        self.file = open(path, "a+b", buffering=0)  # noqa: SIM115  (unbuffered: a crash loses nothing)
         try:
             self._lock()
             header, *outcomes = list(islice(self._lines(), 2)) or [b""]

@@ -61,7 +61,7 @@ def write_scores(path: str | Path, scores: Iterable[tuple[str, float]]) -> None:
 
 
 def write_outcomes(path: str | Path, outcomes: Callable[[], Iterable[tuple[str, float | str]]]) -> tuple[int, int]:
-    """Write a score file of ids and scores and, where reasons stand in place of scores, the file of errors beside it.
+    """Write a score file, and beside it a table of the trials that have a reason instead of a score.
 
     `outcomes` is called twice. Returns the numbers of scores and of reasons. The score file is written last: once it exists,
     the output is complete.

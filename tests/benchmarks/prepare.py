@@ -1,6 +1,6 @@
 """How long `sls prepare` takes, and how much memory, for a corpus of the size of ASVspoof 2021 DF.
 
-Its key tells 62,604 different sets of facts: 47 speakers, 37 attacks, 9 codecs and 4 phases come round one by one.
+Its key has 62,604 different sets of facts: 47 speakers, 37 attacks, 9 codecs and 4 phases in turn.
 
     PYTHONPATH=.:tests python tests/benchmarks/prepare.py                              611,829 empty recordings, without durations
     PYTHONPATH=.:tests python tests/benchmarks/prepare.py --durations --trials 5000    real recordings, whose headers are read

@@ -100,7 +100,7 @@ def write_noise(folder: Path, n_clips: int) -> None:
 
 
 def run_side(side: str, args: argparse.Namespace, folder: Path, parent: Connection) -> None:
-    """Do a side's work whenever the parent asks for it, and tell the seconds on the clock and of computing, and the results."""
+    """Do a side's work whenever the parent asks for it; return the wall-clock and CPU seconds, and the results."""
     logging.getLogger("numba").setLevel(logging.WARNING)  # librosa's compiler reports each of its steps
     torch.set_num_threads(args.threads)
     model = build(side)

@@ -1,4 +1,4 @@
-"""Layouts: each is told by its names and shapes; what is none of them is answered with the nearest and what differs."""
+"""Layouts: each is recognised by its names and shapes; for other files the nearest layout and the differences are named."""
 
 import json
 import re

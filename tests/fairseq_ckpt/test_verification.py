@@ -62,7 +62,7 @@ def test_another_hash(tmp_path: Path) -> None:
 
 
 def test_a_flipped_bit_in_a_weight(tmp_path: Path) -> None:
-    """It gives another finite number: only the archive's own checksum tells."""
+    """It gives another finite number: only the archive's own checksum shows it."""
     path = saved(tmp_path / "a.pth")
     content = bytearray(path.read_bytes())
     weight = torch.load(path)["out_layer.weight"].numpy().tobytes()

@@ -155,7 +155,7 @@ def test_given_again_it_does_nothing(tiny: Tiny, capsys: pytest.CaptureFixture[s
 def test_it_goes_on_where_it_broke_off(tiny: Tiny, capsys: pytest.CaptureFixture[str]) -> None:
     tiny.server.breaks_after = 20_000
     assert tiny.download() == 1
-    assert "after 20,000 bytes: give the same command again to go on from there" in problem(capsys)
+    assert "after 20,000 bytes: give the same command again to resume" in problem(capsys)
     tiny.server.breaks_after = None
     assert tiny.download() == 0
     assert tiny.server.ranges[0] == "bytes=20000-"
@@ -320,7 +320,8 @@ def test_the_script_lists_every_corpus_from_any_folder(recipe: ModuleType, tmp_p
     for name, (title, download) in offers.items():
         assert f"{name} " in outcome.stdout
         assert f"GB  {title}\n" in outcome.stdout
-        assert f"{download.licence}; {download.page}" in outcome.stdout
+        assert f" {download.licence}\n" in outcome.stdout
+        assert f" {download.page}\n" in outcome.stdout
 
 
 def test_the_list_may_be_cut_off_by_its_reader(recipe: ModuleType) -> None:

@@ -59,7 +59,7 @@ def test_fusion_beats_both_systems(corpus):
     assert costs[2] < min(costs[:2]) - 0.1
 
 
-def test_an_inverted_system_is_told(corpus, capsys):
+def test_an_inverted_system_is_reported(corpus, capsys):
     text = (corpus / "dev_a.txt").read_text().splitlines()
     inverted = [(name, -float(score)) for name, score in (line.rsplit(maxsplit=1) for line in text)]
     (corpus / "dev_a.txt").write_text("".join(f"{name} {score}\n" for name, score in inverted))

@@ -72,7 +72,7 @@ def test_softmax_weights_are_the_same_for_all_and_sum_to_1(corpus, tiny_checkpoi
 
 
 @pytest.mark.parametrize("fusion", ["last", "sum"])
-def test_a_fusion_without_weights_is_told(corpus, tiny_checkpoint, tmp_path, capsys, fusion):
+def test_a_fusion_without_weights_is_reported(corpus, tiny_checkpoint, tmp_path, capsys, fusion):
     sls(tmp_path / "sls.pt", tiny_checkpoint, "--layer-fusion", fusion)
     assert main(["explain", str(tmp_path / "sls.pt"), str(corpus), "--output", str(tmp_path / "layers.tsv")]) == 1
     refusal = "this SLS has no layer weights: give a checkpoint of SLS with --layer-fusion gate or softmax"
@@ -81,7 +81,7 @@ def test_a_fusion_without_weights_is_told(corpus, tiny_checkpoint, tmp_path, cap
 
 
 @pytest.mark.parametrize(("arch", "name"), [("aasist", "AASIST"), ("xlsr_linear_300m", "XLSRLinear")])
-def test_a_detector_without_layer_weights_is_told(corpus, tiny_checkpoint, tmp_path, capsys, arch, name):
+def test_a_detector_without_layer_weights_is_reported(corpus, tiny_checkpoint, tmp_path, capsys, arch, name):
     options = () if arch == "aasist" else ("--w2v-path", str(tiny_checkpoint))
     write_detector(tmp_path / "other.pt", arch, MAX_SAMPLES, *options)
     assert main(["explain", str(tmp_path / "other.pt"), str(corpus)]) == 1
@@ -107,7 +107,7 @@ def test_closed_gates_have_no_bars(corpus, tiny_checkpoint, tmp_path, capsys):
     assert [line.split() for line in lines] == [[str(layer), "0.000000"] for layer in range(4)]
 
 
-def test_an_empty_manifest_is_told(corpus, tmp_path, capsys):
+def test_an_empty_manifest_is_reported(corpus, tmp_path, capsys):
     header, *_ = (corpus / "eval.tsv").read_text().splitlines(keepends=True)
     (tmp_path / "empty.tsv").write_text(header)
     assert main(["explain", "sls.pt", str(tmp_path / "empty.tsv")]) == 1

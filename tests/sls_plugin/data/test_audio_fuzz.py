@@ -140,7 +140,7 @@ def test_damaged_recordings(decoder: Decoder, sound: dict[str, bytes], kind: str
     assert decoder.outcome(damaged(sound[kind], damage), Path(f"a.{kind}").suffix[1:]) in ("read", "refused")
 
 
-def test_the_process_tells_sound_from_broken(decoder: Decoder, sound: dict[str, bytes]) -> None:
+def test_the_process_separates_good_from_broken(decoder: Decoder, sound: dict[str, bytes]) -> None:
     for kind, content in sound.items():
         suffix = Path(f"a.{kind}").suffix[1:]
         assert decoder.outcome(content, suffix) == "read"

@@ -67,7 +67,7 @@ def test_the_order_depends_on_seed_and_epoch_alone() -> None:
     assert len(orders) == 3
 
 
-def test_batches_without_a_half_are_refused() -> None:
+def test_odd_batches_are_refused() -> None:
     balanced = dataset(3, 10)
     with pytest.raises(DataError, match="--balanced-batches needs an even --batch-size, got 5"):
         balanced.batch_by_size(balanced.ordered_indices(), max_sentences=5)
@@ -121,7 +121,7 @@ def test_every_batch_of_training_is_balanced_whatever_the_workers(data: Path) ->
     assert sorted(epochs[0]) != sorted(epochs[1])
 
 
-def test_an_interrupted_epoch_goes_on_where_it_was(data: Path) -> None:
+def test_an_interrupted_epoch_resumes_where_it_stopped(data: Path) -> None:
     whole = contents(epoch_iterator(task(data), 3).next_epoch_itr())
     stopped = epoch_iterator(task(data), 3)
     first = contents(islice(stopped.next_epoch_itr(), 2))
@@ -155,6 +155,6 @@ def test_validation_and_training_without_the_option_draw_every_trial_once(data: 
         ("generators", r"generators\.tsv: no bonafide trial"),
     ],
 )  # fmt: skip
-def test_wrong_splits_are_told_in_one_line(split: str, message: str, data: Path) -> None:
+def test_wrong_splits_are_reported_in_one_line(split: str, message: str, data: Path) -> None:
     with pytest.raises(DataError, match=message):
         task(data, split)

@@ -143,11 +143,11 @@ def test_short_clips_are_tiled_or_followed_by_zeros(corpus: Path) -> None:
 
 
 @pytest.mark.parametrize("algorithm", range(1, 9))
-def test_rawboost_hears_the_whole_utterance_before_it_is_cut(corpus: Path, algorithm: int) -> None:
-    heard = []
+def test_rawboost_gets_the_whole_utterance_before_it_is_cropped(corpus: Path, algorithm: int) -> None:
+    inputs = []
 
     def augment(waveform: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
-        heard.append(waveform)
+        inputs.append(waveform)
         return rawboost(algorithm)(waveform, rng)
 
     for index, n_samples in enumerate(LENGTHS):
@@ -155,7 +155,7 @@ def test_rawboost_hears_the_whole_utterance_before_it_is_cut(corpus: Path, algor
         assert not np.array_equal(whole, read_audio(corpus / f"{index}.flac"))
         cut = TrialDataset(TRIALS, corpus, SEGMENT, rawboost=augment)[index]["source"].numpy()
         np.testing.assert_array_equal(cut, np.tile(whole, 4000 // n_samples + 1)[:4000])
-        assert all(np.array_equal(waveform, read_audio(corpus / f"{index}.flac")) for waveform in heard[-2:])
+        assert all(np.array_equal(waveform, read_audio(corpus / f"{index}.flac")) for waveform in inputs[-2:])
         moved = TrialDataset(TRIALS, corpus, RANDOM_SEGMENT, rawboost=augment)[index]["source"].numpy()
         if n_samples > 4000:
             assert any(np.array_equal(moved, whole[start : start + 4000]) for start in range(n_samples - 4000 + 1))

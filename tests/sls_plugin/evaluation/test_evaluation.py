@@ -84,17 +84,17 @@ def test_allow_missing_leaves_out_and_counts(scored):
         scored({"a": 2, "b": 1, "x": 0}, FOUR, allow_missing=True)
 
 
-def test_missing_trials_tell_the_remedy(scored):
+def test_missing_trials_name_the_remedy(scored):
     with pytest.raises(DataError, match="--allow-missing"):
         scored({"a": 2, "b": 1}, FOUR)
 
 
-def test_files_with_columns_between_tell_the_remedy(scored):
+def test_files_with_columns_between_name_the_remedy(scored):
     with pytest.raises(DataError, match=r"awk '\{print \$1, \$NF\}'"):
         scored({f"{name} A01 {label}": 0 for name, label in FOUR.items()}, FOUR)
 
 
-def test_scores_of_other_phases_are_passed_over(scored):
+def test_scores_of_other_phases_are_ignored(scored):
     result = scored({"a": 3, "b": 1, "c": 4, "d": 2, "p": 9}, FOUR, other_phases=["p", "q"])
     assert ids(result) == ["a", "b", "c", "d"]
     assert result.scored.n_missing == 0
@@ -125,7 +125,7 @@ def test_spoofs_without_an_attack_are_named_unknown(scored):
     assert not scored({"a": 1, "b": 2, "c": 3, "d": 4}, FOUR).per_attack
 
 
-def test_inverted_scores_are_told_and_negated(scored):
+def test_inverted_scores_are_reported_and_negated(scored):
     scores = {"a": -2, "b": 1, "c": -3, "d": 2}
     inverted = scored(scores, FOUR)
     assert inverted.eer == 1.0
@@ -136,14 +136,14 @@ def test_inverted_scores_are_told_and_negated(scored):
     assert "without --negate gives 0.00 %" in scored({"a": 2, "b": 1, "c": 3, "d": 0}, FOUR, negate=True).warnings[0]
 
 
-def test_many_ties_are_told_with_what_they_do(scored):
+def test_many_ties_are_reported_with_their_effect(scored):
     warning = scored(dict.fromkeys(FOUR, 0.5), FOUR).warnings[-1]
     assert "2 bona fide trials and 2 spoofs share a score" in warning
     assert "(100.00 %)" in warning
     assert "50.00 %" in warning
 
 
-def test_few_ties_are_passed_over(scored):
+def test_few_ties_are_ignored(scored):
     labels = {f"b{number}": "bonafide" for number in range(200)} | {f"s{number}": "spoof" for number in range(200)}
     scores = {name: number + 0.5 * name.startswith("s") for number, name in enumerate(labels)}
     scores = {name: -score for name, score in scores.items()}
@@ -151,7 +151,7 @@ def test_few_ties_are_passed_over(scored):
     assert not scored(scores, labels).warnings
 
 
-def test_table_tells_counts_phase_and_rates_within_100_columns(scored):
+def test_table_shows_counts_phase_and_rates_within_100_columns(scored):
     labels = FOUR | {"e": "spoof"}
     attacks = {"b": "A1", "d": "attack with a long name " * 9}
     result = scored({"a": -3, "b": -1, "c": -1.5, "d": -2}, labels, attacks, allow_missing=True, negate=True)

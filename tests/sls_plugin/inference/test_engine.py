@@ -1,4 +1,4 @@
-"""The engine: batches in order, a memory that is too small, scores that are none, and memory that does not grow."""
+"""The engine: batches in order, too little memory, scores that are not finite, and memory that does not grow."""
 
 import logging
 import math
@@ -102,7 +102,7 @@ def test_a_detector_is_loaded_without_drawing_weights(tmp_path: Path, tiny_check
         assert torch.equal(model.state_dict()[name], tensor), name
 
 
-def test_a_killed_decoder_is_told_in_a_line(trials: list[Trial]) -> None:
+def test_a_killed_decoder_is_reported_in_one_line(trials: list[Trial]) -> None:
     many = [Trial(f"u{number}", trials[0].audio) for number in range(400)]
     scores = engine(SmallMemory(), num_workers=1).scores(many)
     next(scores)
@@ -112,7 +112,7 @@ def test_a_killed_decoder_is_told_in_a_line(trials: list[Trial]) -> None:
         list(scores)
 
 
-def test_a_memory_that_is_too_small_gets_fewer_clips(trials: list[Trial], caplog: pytest.LogCaptureFixture) -> None:
+def test_when_memory_is_short_fewer_clips_are_scored_at_a_time(trials: list[Trial], caplog: pytest.LogCaptureFixture) -> None:
     expected = dict(engine(SmallMemory()).scores(trials))
     model = SmallMemory(most=3)
     with caplog.at_level(logging.WARNING):
@@ -122,7 +122,7 @@ def test_a_memory_that_is_too_small_gets_fewer_clips(trials: list[Trial], caplog
     assert caplog.messages == ["cpu: out of memory with 15 clips at a time: continuing with fewer"]
 
 
-def test_a_memory_that_is_too_small_for_one_clip_is_told(trials: list[Trial]) -> None:
+def test_a_memory_too_small_for_one_clip_is_reported(trials: list[Trial]) -> None:
     with pytest.raises(DataError, match=r"^cpu: out of memory with a single clip: try --dtype bfloat16$"):
         list(engine(SmallMemory(most=0)).scores(trials))
 
@@ -136,15 +136,15 @@ def test_other_faults_of_a_model_are_not_taken_for_a_full_memory(trials: list[Tr
         list(engine(Faulty()).scores(trials))
 
 
-@pytest.mark.parametrize(("value", "told"), [(math.nan, "NaN"), (math.inf, "infinite"), (-math.inf, "infinite")])
-def test_a_score_that_is_none_names_its_trial(trials: list[Trial], value: float, told: str) -> None:
+@pytest.mark.parametrize(("value", "word"), [(math.nan, "NaN"), (math.inf, "infinite"), (-math.inf, "infinite")])
+def test_a_score_that_is_not_finite_names_its_trial(trials: list[Trial], value: float, word: str) -> None:
     class Overflowing(SmallMemory):
         def scores(self, output: Tensor) -> Tensor:
             return torch.tensor([0.0, 0.0, value, 0.0])[: len(output)]
 
     scores = engine(Overflowing()).scores(trials[4:])
     assert [next(scores)[0] for _ in range(2)] == ["t4", "t5"]
-    with pytest.raises(DataError, match=rf"6\.wav: trial t6: the model's score is {told}"):
+    with pytest.raises(DataError, match=rf"6\.wav: trial t6: the model's score is {word}"):
         next(scores)
 
 

@@ -201,7 +201,7 @@ def test_the_check_costs_four_clips_in_float32_once_per_run() -> None:
     assert unchecked.model.n_clips == [(torch.float32, 8)]
 
 
-def test_a_score_that_is_none_in_float32_too_names_its_trial() -> None:
+def test_a_score_that_is_not_finite_in_float32_too_names_its_trial() -> None:
     clips = waveforms(N_SAMPLES, 8)
     clips[2, 1] = math.nan
     scorer = counting_engine()

@@ -69,7 +69,7 @@ def mixed_folder(folder: Path) -> dict[str, np.ndarray]:
 
 @given(st.data())
 @settings(deadline=None)
-def test_windows_are_slices_and_leave_no_sample_unheard(data: st.DataObject) -> None:
+def test_windows_are_slices_and_skip_no_sample(data: st.DataObject) -> None:
     lengths = data.draw(st.lists(st.integers(0, 40), min_size=1, max_size=8).filter(any))
     n_samples = data.draw(st.integers(1, 50))
     hop = data.draw(st.integers(1, n_samples))
@@ -148,7 +148,7 @@ def test_the_default_hop_is_half_a_window(detector: Path, tmp_path: Path) -> Non
 # What may go wrong
 
 
-def test_a_recording_that_breaks_off_has_no_score_and_no_windows(
+def test_a_truncated_recording_has_no_score_and_no_windows(
     detector: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     mixed_folder(tmp_path / "whole")
@@ -169,7 +169,7 @@ def test_a_recording_that_breaks_off_has_no_score_and_no_windows(
     assert scores == pytest.approx(score(detector, tmp_path / "whole", tmp_path / "c.txt", "--hop", "0.1"), abs=1e-6)
 
 
-def test_a_stopped_run_goes_on_to_the_same_bytes(detector: Path, tmp_path: Path) -> None:
+def test_a_stopped_run_resumes_to_the_same_bytes(detector: Path, tmp_path: Path) -> None:
     mixed_folder(tmp_path / "whole")
     score(detector, tmp_path / "whole", tmp_path / "a.txt", "--hop", "0.1")
     stopper = tmp_path / "whole" / "4.wav"

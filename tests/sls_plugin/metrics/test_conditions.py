@@ -55,7 +55,7 @@ def test_tdcfs_are_those_of_the_plain_loop(trials, asv_trials):
 
 
 def test_pooled_cells_pool_scores_and_not_cells():
-    # Under each codec its attack is told from its bona fide trial; together they are not.
+    # Under each codec the attack is separable from its bona fide trial; pooled they are not.
     table = eer_table([1, 0, 11, 10], [True, False, True, False], [-1, 0, -1, 1], [0, 0, 1, 1], 2, 2)
     np.testing.assert_array_equal(table, [[0, np.nan, 0], [np.nan, 0, 0.75], [0, 0, 0.5]])
 

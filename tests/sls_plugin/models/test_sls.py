@@ -158,7 +158,7 @@ def optimiser(model: SLS, lr: float = 1e-3) -> L2Adam:
 
 
 def train(model: SLS, optimizer: L2Adam, updates: range, before_step: Callable[[], None] | None = None) -> None:
-    """Updates on batches of their own, each told to the model after its step, as fairseq does."""
+    """Updates on batches of their own, the model notified after each step, as fairseq does."""
     for update in updates:
         optimizer.zero_grad()
         reference_loss(model(waveforms(seed=update)), LABELS).backward()

@@ -127,7 +127,7 @@ def test_a_softmax_over_layers_needs_all_of_them() -> None:
 @pytest.mark.parametrize("pooling", ["3x3", "attention"])
 @pytest.mark.parametrize("fusion", FUSIONS)
 def test_everything_that_is_trained_gets_a_gradient(fusion: str, pooling: str) -> None:
-    """The final norm only where the last hidden state is heard."""
+    """The final norm only where the last hidden state is used."""
     model = detector(fusion, pooling).train()
     F.nll_loss(model(waveforms()), torch.tensor([0, 1])).backward()
     trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}

@@ -139,11 +139,11 @@ def test_in_training_a_tenth_is_dropped_and_batch_statistics_are_kept() -> None:
         assert not torch.allclose(model(waveforms()), once, atol=1e-4)
         torch.manual_seed(1)
         assert torch.equal(model(waveforms()), once)
-        heard = []
+        inputs = []
         for module in (model.conformer.forward_layers[0], model.conformer.classifier):
-            module.register_forward_hook(lambda module, args, output: heard.append(args[0]))
+            module.register_forward_hook(lambda module, args, output: inputs.append(args[0]))
         model(waveforms(4000, n_clips=64))
-        for values in heard:  # 64 x 12 x 20 and 64 x 20
+        for values in inputs:  # 64 x 12 x 20 and 64 x 20
             assert (values == 0).float().mean().item() == pytest.approx(0.1, abs=0.03)
         assert model.first_bn.num_batches_tracked == 4
         model.eval()
@@ -186,11 +186,11 @@ def test_the_published_number_of_parameters(true_size: XLSRMamba) -> None:
 @pytest.mark.parametrize(("n_samples", "n_frames"), [(400, 1), (64_600, 201), (66_800, 208)])
 def test_clips_of_any_length(n_samples: int, n_frames: int) -> None:
     model = detector(**SMALL).eval()
-    heard = []
-    model.conformer.register_forward_hook(lambda module, args, output: heard.append(tuple(args[0].shape)))
+    inputs = []
+    model.conformer.register_forward_hook(lambda module, args, output: inputs.append(tuple(args[0].shape)))
     with torch.no_grad():
         assert model(waveforms(n_samples, 1)).isfinite().all()
-    assert heard == [(1, n_frames, 20)]
+    assert inputs == [(1, n_frames, 20)]
 
 
 @pytest.mark.parametrize("n_samples", [1, 399])

@@ -17,7 +17,7 @@ def test_filters_are_the_references(n_filters: int, n_taps: int) -> None:
 
 
 def test_every_band_passes_its_own_tone() -> None:
-    """20 bands of 1,025 taps are narrow enough to be told apart."""
+    """20 bands of 1,025 taps are narrow enough to be distinguished."""
     highest = 2595 * np.log10(1 + 8000 / 700)
     middles = 700 * (10 ** ((np.arange(20) + 0.5) * highest / 20 / 2595) - 1)
     tones = np.sin(2 * np.pi * middles[:, np.newaxis] * np.arange(4000) / 16_000)

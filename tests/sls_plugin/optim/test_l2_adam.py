@@ -146,7 +146,7 @@ def test_a_scheduled_learning_rate_reaches_every_group() -> None:
 
 @pytest.mark.parametrize("frozen_updates", [0, 1, 4])
 def test_a_frozen_start_leaves_weights_and_moments_alone(frozen_updates: int) -> None:
-    """Afterwards the parameter goes on as with an Adam that saw nothing before."""
+    """Afterwards the parameter is updated as by a new Adam."""
     ours, theirs = parameters(2), parameters(2)
     optimizer = l2_adam([ours[0], with_overrides(ours[1], frozen_updates=frozen_updates)], weight_decay=0.3)
     always, later = (torch.optim.Adam([parameter], lr=LR, weight_decay=0.3) for parameter in theirs)

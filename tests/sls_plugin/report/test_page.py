@@ -169,7 +169,7 @@ def test_names_are_escaped(two_systems, tmp_path):
     assert "Distribution of scores: a<b>$c$_&" in page.headings
 
 
-def test_summary_tells_the_eer_and_the_errors_at_its_threshold(two_systems, corpus):
+def test_summary_shows_the_eer_and_the_errors_at_its_threshold(two_systems, corpus):
     page = Page(two_systems)
     rows = page.table_below("EER (%)")
     counts = "150 trials, 60 bona fide and 90 spoof. A higher score means more bona fide."
@@ -216,7 +216,7 @@ def test_one_system_is_compared_with_none(corpus):
     assert "Paired comparison" not in page.headings
 
 
-def test_trials_that_a_system_does_not_score_are_on_no_figure(corpus, tmp_path):
+def test_trials_that_a_system_does_not_score_are_in_no_figure(corpus, tmp_path):
     for system, left_out in (("good", "b1"), ("poor", "s2")):
         lines = (corpus / f"{system}.txt").read_text().splitlines()
         (tmp_path / f"{system}.txt").write_text("\n".join(line for line in lines if line.split()[0] != left_out))
@@ -278,7 +278,7 @@ def test_attacks_have_a_bar_each_with_their_eer(two_systems, corpus):
             assert f"{100 * eer:.2f}" in page.svg_texts[-1]
 
 
-def test_most_mistaken_trials_are_the_worst_errors(two_systems, corpus):
+def test_the_worst_errors_are_listed(two_systems, corpus):
     page = Page(two_systems)
     bonafide, spoof = scores_of(corpus / "poor.txt")
     threshold = equal_error_rate(list(bonafide.values()), list(spoof.values()))[1]
@@ -365,7 +365,7 @@ def test_without_keys_there_are_extremes_and_perhaps_verdicts(corpus, threshold)
         assert (row["judged bona fide"], row["judged spoof"]) == (str(above), str(150 - above))
 
 
-def test_files_of_one_name_are_told_apart_by_their_paths(tmp_path):
+def test_files_of_one_name_are_named_by_their_paths(tmp_path):
     paths = [tmp_path / name / "scores.txt" for name in ("a", "b")]
     for path in paths:
         write_scores(path, [("x", 1.0)])

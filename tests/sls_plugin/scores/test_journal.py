@@ -37,10 +37,10 @@ def test_outcomes_come_back_as_they_were(tmp_path: Path) -> None:
     written(tmp_path / "partial")
     with opened(tmp_path / "partial", resume=True) as journal:
         assert journal.n_done == len(TRIALS)
-        assert repr(list(journal.outcomes())) == repr(OUTCOMES)  # tells -0.0 from 0.0
+        assert repr(list(journal.outcomes())) == repr(OUTCOMES)  # repr: -0.0 differs from 0.0
 
 
-def test_cut_anywhere_it_goes_on_at_a_whole_batch(tmp_path: Path) -> None:
+def test_cut_anywhere_it_resumes_at_a_whole_batch(tmp_path: Path) -> None:
     """At every byte where a crash may have ended the file, and with a block of zeros there, as after a loss of power."""
     path = tmp_path / "partial"
     whole = written(path)
@@ -98,7 +98,7 @@ def test_an_earlier_run_is_not_touched_without_leave(tmp_path: Path) -> None:
         ({"checkpoint": "0123", "batch_size": 3}, "shard: "),
     ],
 )
-def test_a_run_of_another_record_is_refused(tmp_path: Path, record: dict, named: str) -> None:
+def test_a_run_with_other_metadata_is_refused(tmp_path: Path, record: dict, named: str) -> None:
     path = tmp_path / "partial"
     before = written(path, 4)
     with pytest.raises(DataError, match=f"partial: of a run that differs in {named}"):
@@ -176,7 +176,7 @@ def test_a_full_disk_leaves_whole_lines(tmp_path: Path) -> None:
     assert lines[-1].endswith(b"\n")
 
 
-def test_parts_are_joined_by_rank_and_counted(tmp_path: Path) -> None:
+def test_all_ranks_are_read_in_order_and_counted(tmp_path: Path) -> None:
     output = tmp_path / "scores.txt"
     for rank, part in ((1, OUTCOMES[3:5]), (3, OUTCOMES[5:])):
         with opened(journal_path(output, rank)) as journal:

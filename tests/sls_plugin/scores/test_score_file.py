@@ -1,4 +1,4 @@
-"""Score files: what is written is read again, and what is wrong is told by line."""
+"""Score files: what is written can be read back, and errors name their lines."""
 
 import math
 import subprocess
@@ -48,7 +48,7 @@ def test_refuses_bad_lines(tmp_path, text, message):
     assert "\n" not in str(error.value)
 
 
-def test_tells_all_problems_of_a_file_at_once(tmp_path):
+def test_reports_all_problems_of_a_file_at_once(tmp_path):
     lines = ["a 1", *(f"broken{number}" for number in range(2000)), "a 1", "b nan"]
     with pytest.raises(DataError) as error:
         read_scores(written(tmp_path, "\n".join(lines)))
@@ -81,7 +81,7 @@ def test_every_id_is_read_again_or_refused(tmp_path_factory, ids, score):
         except DataError:
             assert set(name) & set("\n\r\ufeff") or name != name.rstrip()
         else:
-            # Nine digits tell every float32 apart, though the text is a float64.
+            # Nine digits distinguish every float32, though the text is a float64.
             assert read_scores(path) == {name: pytest.approx(score, rel=1e-8)}
 
 

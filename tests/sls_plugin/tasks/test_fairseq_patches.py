@@ -1,4 +1,4 @@
-"""The repairs of fairseq: a copy that breaks off harms nothing, and bad data is told in one line."""
+"""The patches of fairseq: copies are atomic, and bad data is reported in one line."""
 
 import shutil
 import subprocess
@@ -43,7 +43,7 @@ def test_a_copy_is_the_file_and_leaves_no_other(tmp_path: Path, there_before: bo
 
 
 @pytest.mark.usefixtures("atomic_copy")
-def test_a_copy_that_breaks_off_leaves_the_old_file_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_copy_leaves_the_old_file_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source, target = tmp_path / "checkpoint1.pt", tmp_path / "checkpoint_last.pt"
     source.write_bytes(b"new" * 1000)
     target.write_bytes(b"old")

@@ -53,7 +53,7 @@ def text_of(score: Tensor) -> str:
 def assert_survives(value: float) -> None:
     expected = np.float32(value)
     read = np.float32(text_of(torch.tensor(value, dtype=torch.float32)))
-    assert read.tobytes() == expected.tobytes()  # also tells -0.0 from 0.0
+    assert read.tobytes() == expected.tobytes()  # also -0.0 differs from 0.0
 
 
 @pytest.mark.parametrize("value", EDGES)

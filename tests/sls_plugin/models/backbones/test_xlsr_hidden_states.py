@@ -1,4 +1,4 @@
-"""The hidden states and the waveform that the backbone hears, against the parts of fairseq's network run one by one."""
+"""The hidden states and the input waveform of the backbone, against the parts of fairseq's network run one by one."""
 
 import numpy as np
 import pytest

@@ -31,7 +31,7 @@ setup(
         "report": ["matplotlib>=3.8,<4", "jinja2>=3.1,<4"],
         "test": [
             "pytest>=8,<10",
-            "pytest-xdist>=3.6,<4",
+            "pytest-xdist>=3.7,<4",
             "hypothesis>=6.100,<7",
             "scikit-learn>=1.3,<2",
             "transformers>=5,<6",

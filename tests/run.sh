@@ -8,6 +8,6 @@ export OMP_NUM_THREADS=1  # small networks; threads that wait for each other onl
 ruff check .
 case " $* " in
     *" -n"* | *" --numprocesses"* | *" no:xdist "*) ;;
-    *) set -- -n auto --dist loadfile "$@" ;;
+    *) set -- -n auto --dist loadfile --no-loadscope-reorder "$@" ;;  # files whole: their fixtures are expensive
 esac
 python -m pytest "$@"

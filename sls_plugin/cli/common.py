@@ -28,11 +28,8 @@ def run_main(prog: str, command: Callable[[], int], usage: Callable[[str], NoRet
         status = command()
         sys.stdout.flush()  # here a closed pipe can still be distinguished from other errors
         return status
-    except argparse.ArgumentError as error:  # arguments that are only wrong together
+    except (argparse.ArgumentError, SettingError) as error:  # arguments that are only wrong together, or on this machine
         usage(str(error))
-    except SettingError as error:  # a setting that cannot be used, perhaps only on this machine
-        print(f"{prog}: error: {error}", file=sys.stderr)
-        sys.exit(2)
     except UserError as error:
         problem = str(error)
     except BrokenPipeError:

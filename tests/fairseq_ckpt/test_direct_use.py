@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -209,9 +210,11 @@ def test_a_checkpoint_builds_nothing_that_runs_its_settings(tmp_path: Path, sect
     content = read_for_fairseq(path)
     content["cfg"][section] = json.loads(json.dumps(settings).replace("{trace}", str(trace)))
     write_pickled(content, path)
-    for load in (load_detector, lambda path: checkpoint_utils.load_model_ensemble([str(path)])):
-        with pytest.raises(CheckpointError, match=f"asks for a {section} that is not this project's .* do not trust this file"):
-            load(path)
+    refused = pytest.raises(CheckpointError, match=f"asks for a {section} that is not this project's .* do not trust this file")
+    with refused:
+        checkpoint_utils.load_model_ensemble([str(path)])
+    with refused if section == "model" else nullcontext():  # scoring builds no criterion
+        load_detector(path)
     assert not trace.exists()
 
 

@@ -310,10 +310,12 @@ def keep_one_class(manifest: Path) -> None:
     write_manifest(manifest, [trial for trial in read_manifest(manifest) if trial.label == "bonafide"])
 
 
-@pytest.mark.parametrize("option", [("--skip-remainder-batch",), ("--max-valid-steps", "0")])
-def test_options_that_would_lose_trials_are_refused(option, data, backbone, tmp_path) -> None:
+@pytest.mark.parametrize(
+    ("option", "remedy"), [(("--skip-remainder-batch",), "leave it out"), (("--max-valid-steps", "0"), "remove the option")]
+)
+def test_options_that_would_lose_trials_are_refused(option, remedy, data, backbone, tmp_path) -> None:
     arguments = (str(data), "--w2v-path", str(backbone), "--save-dir", str(tmp_path), *RECIPE, "--max-epoch", "1", *option)
-    assert "leave" in fairseq("train", *arguments, status=1).splitlines()[-1]
+    assert remedy in fairseq("train", *arguments, status=1).splitlines()[-1]
 
 
 @pytest.mark.parametrize(

@@ -179,7 +179,7 @@ def undisturbed(data: Path, backbone: Path, tmp_path_factory: pytest.TempPathFac
 
 # It kills itself, with its data workers: whoever waits for a line of its log may come too late on a busy machine.
 KILLED_AFTER_UPDATE_9 = """
-import os, signal
+import os, signal, sys
 from fairseq.trainer import Trainer
 from fairseq_cli.train import cli_main
 
@@ -189,6 +189,7 @@ def train_step(trainer, *arguments, **options):
     return whole(trainer, *arguments, **options)
 
 whole, Trainer.train_step = Trainer.train_step, train_step
+sys.argv[0] = "fairseq-train"
 cli_main()
 """
 
@@ -219,6 +220,7 @@ def copy_half(source, target):
     return whole(source, target)
 
 whole, shutil.copyfile = shutil.copyfile, copy_half
+sys.argv[0] = "fairseq-train"
 cli_main()
 """
 

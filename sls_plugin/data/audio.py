@@ -18,7 +18,7 @@ from protocols.audio_format import SAMPLE_RATE, UNKNOWN_LENGTH, soundfile_suffix
 from .truncation import is_truncated
 
 _BLOCK = 2**20  # values decoded at a time, over all channels: 4 MiB
-_LOWEST_RATE, _HIGHEST_RATE = 1_000, 1_000_000  # Hz; a damaged header with a rate of 1 Hz would fill the memory
+LOWEST_RATE, HIGHEST_RATE = 1_000, 1_000_000  # Hz; a damaged header with a rate of 1 Hz would fill the memory
 
 
 def read_audio(path: str | Path, n_samples: int | None = None) -> np.ndarray:
@@ -34,7 +34,7 @@ def read_audio(path: str | Path, n_samples: int | None = None) -> np.ndarray:
     """
     kept: list[np.ndarray] = []
     with _decoding(Path(path)) as (sample_rate, decoded):
-        for block in _at_16_khz(decoded, sample_rate, Path(path)):
+        for block in at_16_khz(decoded, sample_rate, Path(path)):
             kept.append(block)
             if n_samples is not None and sum(map(len, kept)) >= n_samples:
                 break
@@ -46,7 +46,7 @@ def read_audio(path: str | Path, n_samples: int | None = None) -> np.ndarray:
 def read_blocks(path: str | Path) -> Iterator[np.ndarray]:
     """The waveform of `read_audio` in pieces, for recordings that do not fit into memory; errors come as they are met."""
     with _decoding(Path(path)) as (sample_rate, decoded):
-        yield from _at_16_khz(decoded, sample_rate, Path(path))
+        yield from at_16_khz(decoded, sample_rate, Path(path))
 
 
 def fit_length(waveform: np.ndarray, n_samples: int, padding: str = "tile", start: int = 0) -> np.ndarray:
@@ -86,7 +86,7 @@ class _ForwardOnlySoundFile(soundfile.SoundFile):
 
 
 def _sample_rate(recording: soundfile.SoundFile, path: Path) -> int:
-    if not _LOWEST_RATE <= recording.samplerate <= _HIGHEST_RATE:
+    if not LOWEST_RATE <= recording.samplerate <= HIGHEST_RATE:
         raise DataError(f"{path}: its header gives a sample rate of {recording.samplerate:,} Hz: copy or export it again")
     return recording.samplerate
 
@@ -111,7 +111,8 @@ def _mono_blocks(recording: soundfile.SoundFile, path: Path) -> Iterator[np.ndar
         yield _finite(mono, path)
 
 
-def _at_16_khz(blocks: Iterator[np.ndarray], sample_rate: int, path: Path) -> Iterator[np.ndarray]:
+def at_16_khz(blocks: Iterator[np.ndarray], sample_rate: int, path: Path) -> Iterator[np.ndarray]:
+    """A mono waveform at 16 kHz, block by block; `path` is named in errors."""
     return blocks if sample_rate == SAMPLE_RATE else _resampled(blocks, sample_rate, path)
 
 

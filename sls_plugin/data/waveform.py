@@ -1,13 +1,12 @@
 """Converts waveforms in memory, as soundfile or torch give them, to the input of a detector."""
 
-import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soxr
 
 from protocols import DataError
-from protocols.audio_format import SAMPLE_RATE
+from sls_plugin.data.audio import HIGHEST_RATE, LOWEST_RATE, at_16_khz
 
 MOST_CHANNELS = 64
 
@@ -30,9 +29,9 @@ def as_detector_input(waveform: Any, sample_rate: int) -> np.ndarray:
     samples = _mono(_as_float32(samples))
     if not np.isfinite(samples).all():
         raise DataError("the waveform has samples that are not finite (NaN or infinite): give finite samples")
-    if not 1_000 <= sample_rate <= 1_000_000:
+    if not LOWEST_RATE <= sample_rate <= HIGHEST_RATE:
         raise DataError(f"a sample rate of {sample_rate} Hz: give the rate of the waveform in Hz")
-    return samples if sample_rate == SAMPLE_RATE else _resample(samples, sample_rate)
+    return np.concatenate(list(at_16_khz(iter([samples]), sample_rate, Path("the waveform"))))
 
 
 def _as_float32(samples: np.ndarray) -> np.ndarray:
@@ -45,10 +44,3 @@ def _as_float32(samples: np.ndarray) -> np.ndarray:
 
 def _mono(samples: np.ndarray) -> np.ndarray:
     return samples.mean(axis=1) if samples.ndim == 2 else samples
-
-
-def _resample(samples: np.ndarray, sample_rate: int) -> np.ndarray:
-    """At 16 kHz, by soxr's high-quality filter; the length is rounded up, as librosa does, with zeros."""
-    resampled = soxr.resample(samples, sample_rate, SAMPLE_RATE, quality="HQ")
-    length = math.ceil(len(samples) * (SAMPLE_RATE / sample_rate))
-    return np.pad(resampled[:length], (0, max(0, length - len(resampled))))

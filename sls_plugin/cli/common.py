@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from fairseq_ckpt.cli.common import WIDTH
 from protocols import SettingError, UserError
-from protocols.audio_format import SAMPLE_RATE
+from protocols.audio_format import samples_of
 from protocols.corpora import canonical_name
 from protocols.keys import PHASES, corpora_with_keys
 
@@ -102,11 +102,10 @@ def duration(text: str) -> float:
     """Seconds: at least one sample at 16 kHz, at most an hour."""
     try:
         seconds = float(text)
-        n_samples = round(seconds * SAMPLE_RATE)
-    except (ValueError, OverflowError):
-        n_samples = 0
-    if not 1 <= n_samples <= 3600 * SAMPLE_RATE:
-        raise argparse.ArgumentTypeError(f"{text} is not a number of seconds from one sample (1/{SAMPLE_RATE}) to an hour")
+        samples_of(seconds)
+    except (ValueError, SettingError):
+        message = f"{text} is not a number of seconds, of at least a sample and at most an hour"
+        raise argparse.ArgumentTypeError(message) from None
     return seconds
 
 

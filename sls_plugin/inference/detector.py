@@ -10,14 +10,14 @@ import numpy as np
 import torch
 
 from protocols import DataError, SettingError
-from protocols.audio_format import SAMPLE_RATE
+from protocols.audio_format import SAMPLE_RATE, samples_of
 from sls_plugin.data.audio import fit_length, read_audio, read_blocks
 from sls_plugin.data.waveform import as_detector_input
 from sls_plugin.inference.device import usable_device
 from sls_plugin.inference.engine import ScoringEngine
 from sls_plugin.inference.inputs import read_inputs
 from sls_plugin.inference.load import Card, LoadedDetector, load_detector
-from sls_plugin.inference.run import DTYPES, samples
+from sls_plugin.inference.run import DTYPES
 from sls_plugin.inference.windows import cut, hop_samples
 
 
@@ -68,6 +68,8 @@ class Detector:
 
         Takes the inputs of `sls score` (recordings, folders, manifests, text lists of paths) and gives the same ids.
         """
+        if batch_size < 1:
+            raise SettingError(f"batch_size {batch_size}: must be >= 1")
         inputs = [recordings] if isinstance(recordings, (str, Path)) else recordings
         trials = read_inputs([str(name) for name in inputs])
         engine = self._engine
@@ -84,7 +86,7 @@ class Detector:
         """
         segment = self._engine.segment
         if window is not None:
-            segment = replace(segment, n_samples=samples(window))
+            segment = replace(segment, n_samples=samples_of(window))
         if isinstance(recording, (str, Path)):
             blocks = read_blocks(recording)
         else:

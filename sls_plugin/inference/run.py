@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from fairseq_ckpt.errors import CheckpointError
 from protocols import DataError, SettingError, Trial
-from protocols.audio_format import SAMPLE_RATE
+from protocols.audio_format import samples_of
 from sls_plugin.inference.inputs import read_inputs
 from sls_plugin.inference.shards import ProcessGroup, shard
 from sls_plugin.scores.journal import Journal, Outcome, iter_all_ranks, journal_path, journals
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 DTYPES = ("float32", "bfloat16", "float16")
 MANY_TRIALS = 64  # from this number on, packing the weights pays
-LONGEST_WINDOW = 3600  # seconds
 
 
 @dataclass(frozen=True)
@@ -85,6 +84,8 @@ class ScoringRun:
     def _check(self) -> None:
         if self.windows_score != "mean" and not self._in_windows:
             raise SettingError(f"--windows-score {self.windows_score} is about windows: give --windows or --hop")
+        if self.batch_size < 1:
+            raise SettingError(f"--batch-size {self.batch_size}: must be >= 1")
         if self.dtype not in DTYPES:
             raise SettingError(f"--dtype {self.dtype}: choose from {', '.join(DTYPES)}")
         refuse_inputs(self.output, [self.checkpoint, *map(Path, self.inputs)])
@@ -94,7 +95,7 @@ class ScoringRun:
 
     @property
     def _in_windows(self) -> bool:
-        return bool(self.window or self.hop)
+        return self.window is not None or self.hop is not None
 
     def _metadata(self, trials: Sequence[Trial]) -> RunMetadata:
         """All that the scores depend on. Also settles the device."""
@@ -112,8 +113,8 @@ class ScoringRun:
             "device": self.device.partition(":")[0],
             "dtype": self.dtype,
             "llr": self.llr,
-            "windows": samples(self.window),
-            "hop": samples(self.hop),
+            "windows": None if self.window is None else samples_of(self.window),
+            "hop": None if self.hop is None else samples_of(self.hop),
             "windows_score": self.windows_score,
         }
 
@@ -166,7 +167,7 @@ class ScoringRun:
         from sls_plugin.inference.load import load_detector
 
         detector = load_detector(self.checkpoint)
-        segment = replace(detector.segment, n_samples=samples(self.window)) if self.window else detector.segment
+        segment = replace(detector.segment, n_samples=samples_of(self.window)) if self.window else detector.segment
         return ScoringEngine(
             detector.model,
             segment,
@@ -206,16 +207,6 @@ class ScoringRun:
     def has_broken(self) -> bool:
         """Whether the finished output lacks scores of broken recordings."""
         return errors_path(self.output).exists()
-
-
-def samples(seconds: float | None) -> int | None:
-    """A duration in samples at 16 kHz; SettingError when it is not between one sample and an hour."""
-    if seconds is None:
-        return None
-    n_samples = round(seconds * SAMPLE_RATE)
-    if not 1 <= n_samples <= LONGEST_WINDOW * SAMPLE_RATE:
-        raise SettingError(f"a window or hop of {seconds:g} s: give at least one sample and at most an hour")
-    return n_samples
 
 
 def _sha256(checkpoint: Path) -> str:

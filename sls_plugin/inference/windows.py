@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
 from protocols import DataError, SettingError, Trial
-from protocols.audio_format import SAMPLE_RATE
+from protocols.audio_format import SAMPLE_RATE, samples_of
 from sls_plugin.data.audio import fit_length, read_blocks
 from sls_plugin.data.clip_dataset import Segment
 from sls_plugin.data.loader import iterate
@@ -89,7 +89,7 @@ class WindowDataset(IterableDataset):
 
 def hop_samples(segment: Segment, hop: float | None) -> int:
     """The hop in samples, by default half a window; SettingError when samples between windows would be skipped."""
-    n_samples = (segment.n_samples + 1) // 2 if hop is None else round(hop * SAMPLE_RATE)
+    n_samples = (segment.n_samples + 1) // 2 if hop is None else samples_of(hop)
     if n_samples > segment.n_samples:
         longer = f"--hop {n_samples / SAMPLE_RATE:g} is longer than the windows of {segment.n_samples / SAMPLE_RATE:g} s"
         raise SettingError(f"{longer}: samples between windows would be skipped")

@@ -158,6 +158,15 @@ def test_a_waveform_that_cannot_be_scored(detector, waveform: np.ndarray, rate: 
     assert expected in message(lambda: detector.score(waveform, sample_rate=rate))
 
 
+@pytest.mark.parametrize("hop", [0.0, -1.0, float("nan"), float("inf"), 1e-9])
+def test_a_hop_that_is_none_is_refused_and_does_not_hang(detector, recordings: Path, hop: float) -> None:
+    assert "a window or hop of" in message(lambda: detector.timeline(recordings / "long.wav", hop=hop))
+
+
+def test_a_batch_of_none_is_refused(detector, recordings: Path) -> None:
+    assert message(lambda: list(detector.score_many(recordings, batch_size=0))) == "batch_size 0: must be >= 1"
+
+
 def test_silence_and_a_single_sample_have_a_score(detector) -> None:
     assert np.isfinite(detector.score(np.zeros(100)))
     assert np.isfinite(detector.score(np.ones(1)))

@@ -36,7 +36,8 @@ def as_detector_input(waveform: Any, sample_rate: int) -> np.ndarray:
 
 def _as_float32(samples: np.ndarray) -> np.ndarray:
     if samples.dtype.kind == "f":
-        return samples.astype(np.float32)
+        with np.errstate(over="ignore"):  # becomes infinite, which is refused
+            return samples.astype(np.float32)
     if samples.dtype.kind == "i":
         return (samples / -float(np.iinfo(samples.dtype).min)).astype(np.float32)
     raise DataError(f"a waveform of type {samples.dtype}: give floats in [-1, 1], or signed integers")

@@ -149,6 +149,7 @@ def test_what_is_wrong_is_one_error_with_the_message_of_the_command(detector, ch
         (np.zeros((2, 16_000)), 16_000, "not channels x samples"),
         (np.zeros((2, 2, 100)), 16_000, "give samples"),
         (np.full(16_000, np.nan), 16_000, "not finite"),
+        (np.full(16_000, 1e300), 16_000, "not finite"),
         (np.zeros(16_000, np.uint8), 16_000, "type uint8"),
         (np.zeros(16_000, complex), 16_000, "type complex128"),
         (np.zeros(16_000), 0, "sample rate of 0 Hz"),

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from fairseq_ckpt.cli import average, convert, download, inspect_checkpoint, make_random, verify
-from fairseq_ckpt.cli.common import HelpFormatter, add_command, add_help
+from fairseq_ckpt.cli.common import HelpFormatter, Parser, add_command, add_help, escaped_streams
 from fairseq_ckpt.errors import CheckpointError
 
 COMMANDS = {
@@ -20,7 +20,12 @@ COMMANDS = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command: 0 on success, 1 on a problem with a checkpoint, reported in one line; exits with 2 on wrong usage."""
-    parser = argparse.ArgumentParser(
+    with escaped_streams():
+        return _run(argv)
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    parser = Parser(
         prog="python -m fairseq_ckpt",
         description="Inspect, check and convert the checkpoints of XLS-R and its detectors.",
         epilog="example:\n  python -m fairseq_ckpt inspect MMpaper_model.pth",

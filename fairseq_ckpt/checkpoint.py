@@ -1,6 +1,7 @@
 """A checkpoint: its tensors under their plain names, its configuration and its layout, whatever kind of file it came in."""
 
 import argparse
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,9 @@ from .reading import checkpoint_file, read_checkpoint
 from .settings import plain_settings
 from .shapes import Shapes
 
-MODULE = "module."  # what PyTorch's DataParallel puts before every name
+# What DataParallel, torch.compile and Lightning put before every name.
+PREFIXES = ("module.", "_orig_mod.", "model.")
+WRAPPERS = ("model", "state_dict", "model_state_dict", "net")  # keys under which training scripts save the tensors
 WEIGHT_NORM = {".parametrizations.weight.original0": ".weight_g", ".parametrizations.weight.original1": ".weight_v"}
 WEIGHT_TYPES = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 COUNTER_TYPES = (torch.int64, torch.int32)
@@ -24,7 +27,7 @@ MAX_NAME = 200  # characters
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The tensors of a file by their plain names (no `module.`, weight norm as `weight_g` and `weight_v`), memory-mapped.
+    """The tensors of a file by their plain names (no prefix, weight norm as `weight_g` and `weight_v`), memory-mapped.
 
     `config` is fairseq's `cfg` as plain dictionaries; None for a file that has none.
     """
@@ -81,23 +84,37 @@ def plain_config(content: dict[str, Any], source: object) -> dict[str, Any] | No
 
 
 def _tensors(content: dict[str, Any], file: Path) -> tuple[dict[str, torch.Tensor], str]:
-    """The tensors of fairseq's dictionary or of a plain state dict, and the prefix that all their names have."""
-    stored = content["model"] if isinstance(content.get("model"), dict) else content
+    """The tensors of fairseq's dictionary, of another script's or of a plain state dict, and the prefix that all names have."""
+    stored = next((content[name] for name in WRAPPERS if isinstance(content.get(name), dict)), content)
     others = [name for name, tensor in stored.items() if not _is_weight(name, tensor)]
     if others or not stored:
         listed = ", ".join(_printable(name) for name in others[:4]) or "nothing"
         found = f"{listed} beside {len(stored) - len(others):,} tensors"
-        raise CheckpointError(f"{file}: not the tensors by name that a model has (it holds {found}): name another file")
+        parts = [_printable(name) for name in others if _holds_tensors(stored[name])]
+        remedy = f"save its part {parts[0]} alone" if parts else "name another file"
+        raise CheckpointError(f"{file}: not the tensors by name that a model has (it holds {found}): {remedy}")
     if len(stored) > MAX_TENSORS:
         raise CheckpointError(f"{file}: {len(stored):,} tensors, more than any model has: name another file")
-    return stored, MODULE if all(name.startswith(MODULE) for name in stored) else ""
+    return stored, _common_prefix(stored)
+
+
+def _holds_tensors(part: object) -> bool:
+    return isinstance(part, dict) and bool(part) and all(isinstance(tensor, torch.Tensor) for tensor in part.values())
+
+
+def _common_prefix(names: Iterable[str]) -> str:
+    """All of PREFIXES that stand before every name, one after another."""
+    prefix = ""
+    while added := next((part for part in PREFIXES if all(name.startswith(prefix + part) for name in names)), ""):
+        prefix += added
+    return prefix
 
 
 def _is_weight(name: object, value: object) -> bool:
     """Whether an entry is one of a model's state dict: real numbers, all of them in the file; integers only as counters."""
     if not isinstance(name, str) or not name.isprintable() or len(name) > MAX_NAME or not isinstance(value, torch.Tensor):
         return False
-    if value.layout != torch.strided or value.is_meta or value.is_quantized:
+    if value.layout != torch.strided or value.is_meta or value.is_quantized or value.is_neg():
         return False
     if value.numel() * value.element_size() > value.untyped_storage().nbytes():  # one number that poses as many
         return False

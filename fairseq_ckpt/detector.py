@@ -1,6 +1,5 @@
 """A detector's checkpoint, of this project or of the original authors, from one read of its file."""
 
-import argparse
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,19 +7,19 @@ from typing import Any
 
 import torch
 
-from .checkpoint import Checkpoint, parse, plain_config, read, require_known
+from .checkpoint import Checkpoint, parse, read, require_known
 from .detectors import find_detector
 from .errors import CheckpointError
 from .identification import LAYOUTS, XLSR, is_ours
 from .layout import Layout
+from .published_detector import LONGEST_CLIP, PADDINGS
 from .reading import checkpoint_file, read_checkpoint
-from .settings import plain_settings
 from .shapes import strip_prefix
+from .training_state import training_state
 from .wav2vec.spec import DETECTOR_PREFIX, require_matching_sizes
 from .writing import fairseq_dictionary
 
-LONGEST_CLIP = 3600 * 16_000  # samples: an hour
-PADDINGS = ("tile", "zero")
+SECTIONS = ("task", "model", "criterion")  # of fairseq's configuration, as far as a checkpoint's own is used
 
 
 @dataclass(frozen=True)
@@ -46,23 +45,15 @@ def read_detector(path: str | Path) -> DetectorCheckpoint:
 
 
 def read_for_fairseq(path: str | Path) -> dict[str, Any]:
-    """The dictionary that fairseq expects of a file: a detector as above, or what fairseq itself wrote, as plain values.
+    """The dictionary that fairseq expects of a detector's file: `cfg` with its task, model and criterion, and plain values.
 
-    Raises CheckpointError as above, but not for other models of fairseq, such as a pre-trained network.
+    The state of training is kept where the file has one. Raises CheckpointError as above.
     """
     file = checkpoint_file(path)
     content = read_checkpoint(file)
-    config = plain_config(content, file)
-    if config is not None and not is_ours(config):
-        args = content.get("args")
-        args = argparse.Namespace(**plain_settings(args, file)) if isinstance(args, argparse.Namespace) else None
-        return content | {"cfg": content.get("cfg") and config} | ({"args": args} if "args" in content else {})
     detector = _as_detector(parse(content, file))
-    dictionary = fairseq_dictionary(detector.config, detector.tensors)
-    if config is None:  # an original
-        return dictionary
-    # safetensors files lack the history of training; fairseq would prefer `args`, which ours never have, to `cfg`
-    return dictionary | content | {"cfg": config, "model": detector.tensors, "args": None}
+    config = {section: detector.config[section] for section in SECTIONS if detector.config.get(section) is not None}
+    return fairseq_dictionary(config, detector.tensors) | training_state(content, file)
 
 
 def detector_config(checkpoint: Checkpoint) -> dict[str, Any]:
@@ -87,7 +78,7 @@ def _as_detector(checkpoint: Checkpoint) -> DetectorCheckpoint:
     config = detector_config(checkpoint)
     _require_known_model(config["model"], checkpoint.path)
     _require_no_other_file(config, checkpoint.path)
-    _require_clips(config, checkpoint.path)
+    _require_task(config, checkpoint.path)
     _require_fitting(config["model"], checkpoint)
     layout = checkpoint.layout if checkpoint.layout in LAYOUTS else None
     return DetectorCheckpoint(checkpoint.path, config, checkpoint.tensors, layout)
@@ -112,7 +103,7 @@ def _require_no_other_file(config: dict[str, Any], path: Path) -> None:
         raise CheckpointError(f"{path}: its teacher_path names another file: do not trust this file")
 
 
-def _require_clips(config: dict[str, Any], path: Path) -> None:
+def _require_task(config: dict[str, Any], path: Path) -> None:
     task, model = config["task"], config["model"]
     for section in (task, model):
         length = section.get("max_samples", 1 if section is model else None)
@@ -120,6 +111,9 @@ def _require_clips(config: dict[str, Any], path: Path) -> None:
             raise CheckpointError(f"{path}: max_samples is {length!r}, not a number of samples up to an hour: name another file")
     if task.get("padding") not in PADDINGS:
         raise CheckpointError(f"{path}: padding is {task.get('padding')!r}, not {' or '.join(PADDINGS)}: name another file")
+    for name in ("data", "train_subset"):
+        if not isinstance(task.get(name, ""), str):
+            raise CheckpointError(f"{path}: {name} is {task[name]!r}, not a text: name another file")
 
 
 def _require_fitting(model: dict[str, Any], checkpoint: Checkpoint) -> None:

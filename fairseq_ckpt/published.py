@@ -48,3 +48,9 @@ PUBLISHED = {
         "1cf904f1d84c867c278cd42161df5367939d61cc28bfefd239bc995af59c2804",
     ),
 }
+
+# Checkpoints of which no address of the file itself is certain, and the pages of their authors.
+PAGES = {
+    "aasist": ("AASIST and AASIST-L, the authors' models (Jung et al. 2022)", "https://github.com/clovaai/aasist"),
+    "xlsr_mamba": ("XLSR-Mamba, the authors' models (Xiao, Das 2025)", "https://github.com/swagshaw/XLSR-Mamba"),
+}

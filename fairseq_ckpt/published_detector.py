@@ -7,6 +7,8 @@ from typing import Any
 from .layout import Layout
 from .shapes import Shapes
 
+LONGEST_CLIP = 3600 * 16_000  # samples: an hour
+PADDINGS = ("tile", "zero", "zero_normalized")
 CLIP = 64_600  # samples at 16 kHz, 4.04 s: what most published detectors take
 
 

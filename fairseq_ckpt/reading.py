@@ -3,10 +3,11 @@
 import argparse
 import collections
 import json
+import os
 import re
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -15,7 +16,12 @@ from omegaconf.base import ContainerMetadata, Metadata
 from omegaconf.nodes import AnyNode
 from safetensors import safe_open
 
-from .errors import CheckpointError
+from protocols import DataError
+from protocols.files import open_regular_file
+
+from .archives import is_archive, require_plain_archive, require_plain_legacy
+from .errors import CheckpointError, is_out_of_memory
+from .pickles import PickleRefusedError
 
 NUMPY_SCALAR = np.float64(0).__reduce__()[0]  # the function that makes a number of a type and its bytes
 # All that a pickle may name beside PyTorch's own tensors and plain containers. None of them does more than hold data.
@@ -41,6 +47,7 @@ SAFE_GLOBALS = [
 ]
 HUGGING_FACE_FILES = ("model.safetensors", "pytorch_model.bin")
 LONGEST_HEADER = 100_000_000  # bytes; what the safetensors library accepts
+MAX_HEADER = 8_000_000  # bytes; XLS-R 2B has about 100,000
 
 
 def checkpoint_file(path: str | Path) -> Path:
@@ -67,7 +74,10 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """
     path = checkpoint_file(path)
     try:
-        content = _read_safetensors(path) if is_safetensors(path) else _unpickle(path)
+        with open_file(path) as file:
+            content = _read(file)
+    except CheckpointError:
+        raise
     except FileNotFoundError:
         raise CheckpointError(f"{path}: no such checkpoint: correct the path") from None
     except Exception as error:  # torch fails in many ways on a text or a damaged file, KeyError and UnicodeDecodeError included
@@ -79,23 +89,26 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
 
 def require_whole(path: str | Path) -> None:
     """Raises CheckpointError when a part of a PyTorch archive is damaged; other files have no checksums."""
-    file = checkpoint_file(path)
-    if not zipfile.is_zipfile(file):
-        return
+    path = checkpoint_file(path)
     try:
-        with zipfile.ZipFile(file) as archive:
-            broken = archive.testzip()
-    except (zipfile.BadZipFile, OSError) as error:
-        raise CheckpointError(f"{file}: a damaged archive ({error}): fetch it again") from None
+        with open_file(path) as file:
+            if not is_archive(file):
+                return
+            require_plain_archive(file)
+            with zipfile.ZipFile(file) as archive:
+                broken = archive.testzip()
+    except FileNotFoundError:
+        return  # which reading it reports
+    except (PickleRefusedError, zipfile.BadZipFile, OSError, ValueError, KeyError, IndexError) as error:
+        raise CheckpointError(f"{path}: {_refusal(path, error)}") from None
     if broken is not None:
-        raise CheckpointError(f"{file}: {broken} in the archive is damaged: fetch the file again")
+        raise CheckpointError(f"{path}: {broken} in the archive is damaged: fetch the file again")
 
 
 def is_safetensors(path: Path) -> bool:
     """Whether a file begins as safetensors files do: the length of a JSON header, then the header."""
     with open(path, "rb") as file:
-        start = file.read(9)
-    return len(start) == 9 and start[8:] == b"{" and int.from_bytes(start[:8], "little") <= LONGEST_HEADER
+        return _header_bytes(file) is not None
 
 
 def is_web_page(path: Path) -> bool:
@@ -104,13 +117,38 @@ def is_web_page(path: Path) -> bool:
         return file.read(512).lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith((b"<!doctype", b"<html", b"<?xml"))
 
 
-def _unpickle(path: Path) -> Any:
+def open_file(path: Path) -> BinaryIO:
+    """The open file; a pipe that has taken its place since is not waited for."""
+    try:
+        return open_regular_file(path)
+    except DataError:
+        raise CheckpointError(f"{path}: a device or pipe, not a checkpoint: name a file") from None
+
+
+def _read(file: BinaryIO) -> Any:
+    """The content of an open file. It is read by this name, so that what is checked stays the same when the path is renamed."""
+    path = f"/dev/fd/{file.fileno()}"
+    n_header = _header_bytes(file)
+    if n_header is not None and n_header > MAX_HEADER:
+        raise PickleRefusedError(f"a header of {n_header:,} bytes, longer than that of any model: do not trust this file")
+    if n_header is not None:
+        return _read_safetensors(path)
+    archive = is_archive(file)
+    require_plain_archive(file) if archive else require_plain_legacy(file)
     with torch.serialization.safe_globals(SAFE_GLOBALS):
         # files older than torch 1.6 are not zip archives and cannot be memory-mapped
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=archive)
 
 
-def _read_safetensors(path: Path) -> dict[str, Any]:
+def _header_bytes(file: BinaryIO) -> int | None:
+    """The length of the header of a safetensors file; None for another file."""
+    file.seek(0)
+    start = file.read(9)
+    length = int.from_bytes(start[:8], "little")
+    return length if start[8:] == b"{" and length <= LONGEST_HEADER else None
+
+
+def _read_safetensors(path: str) -> dict[str, Any]:
     with safe_open(path, framework="pt") as file:
         metadata = file.metadata() or {}
         names = getattr(file, "offset_keys", file.keys)()  # in the order of the file; old versions sort them
@@ -120,11 +158,25 @@ def _read_safetensors(path: Path) -> dict[str, Any]:
 
 def _refusal(path: Path, error: Exception) -> str:
     """Why a file is refused and what to do; torch's own text recommends the unsafe way."""
+    if isinstance(error, PickleRefusedError):
+        return str(error)
     wanted = re.search(r"GLOBAL ([\w.]+)", str(error))
     if wanted:
         return f"refused: unpickling it would run {wanted[1]}, which is not plain data: do not trust this file"
-    if path.is_file() and is_web_page(path):
+    if is_out_of_memory(error):
+        return "out of memory: close other programs, or use a machine with more memory"
+    if reason := _reason_of_the_system(error):
+        return f"cannot be read ({reason}): look at its permissions, its disk and what else is open"
+    if is_web_page(path):
         return "a web page, not a checkpoint: the download failed; fetch it again"
-    if path.is_file() and zipfile.is_zipfile(path):
+    if zipfile.is_zipfile(path):
         return f"an archive that is not a checkpoint, or a damaged one ({type(error).__name__}): fetch it again"
     return f"not a checkpoint, or cut short ({type(error).__name__}): fetch it again, or name another file"
+
+
+def _reason_of_the_system(error: Exception) -> str:
+    """The system's own reason in an error of Python or PyTorch; empty when it has none."""
+    if isinstance(error, OSError) and error.errno:
+        return os.strerror(error.errno)
+    number = re.search(r"errno (\d+)", str(error)) if isinstance(error, RuntimeError) else None
+    return os.strerror(int(number[1])) if number else ""

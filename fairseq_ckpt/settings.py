@@ -1,6 +1,7 @@
 """Settings of a checkpoint as plain values, so that nothing in them can be evaluated later."""
 
 import argparse
+import re
 from collections.abc import Iterator
 from itertools import count
 from typing import Any
@@ -15,6 +16,8 @@ MAX_VALUES = 50_000
 MAX_DEPTH = 50
 MAX_CHARACTERS = 100_000
 MAX_INTEGER = 2**63
+# They would write to the terminal, or turn its text round.
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 
 def plain_settings(settings: Any, source: object) -> Any:
@@ -38,7 +41,7 @@ def _plain(value: Any, name: str, source: object, depth: int, counter: Iterator[
         return _plain(_content(value, name, source), name, source, depth + 1, counter)
     if isinstance(value, dict):
         return {
-            _plain_key(key, name, source): _plain(part, f"{name}.{key}".lstrip("."), source, depth + 1, counter)
+            _plain_key(key, name, source): _plain(part, f"{name}.{key}".lstrip(".")[:200], source, depth + 1, counter)
             for key, part in value.items()
         }
     if isinstance(value, (list, tuple)):
@@ -75,6 +78,8 @@ def _plain_key(key: Any, name: str, source: object) -> str | int:
 def _plain_text(text: str, name: str, source: object) -> str:
     if "${" in text:
         raise CheckpointError(f"{source}: {name} in its configuration is an interpolation (${{...}}): do not trust this file")
+    if CONTROL.search(text):
+        raise CheckpointError(f"{source}: {name} in its configuration has control characters: do not trust this file")
     if len(text) > MAX_CHARACTERS:
         raise CheckpointError(f"{source}: {name} in its configuration is too long: do not trust this file")
     return text

@@ -11,6 +11,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 
+from protocols.errors import UserError
 from protocols.files import replacing
 
 from .errors import CheckpointError
@@ -65,6 +66,8 @@ def _write(path: str | Path, write: Callable[[Path], object]) -> None:
     try:
         with replacing(path) as temporary:
             write(temporary)
+    except UserError as error:
+        raise CheckpointError(str(error)) from None
     except (OSError, RuntimeError, SafetensorError) as error:
         raise CheckpointError(
             f"{path}: not written ({_reason(error)}): free some space, or choose another folder; an old file is unharmed"

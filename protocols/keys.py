@@ -33,6 +33,11 @@ class Keys:
     other_phases: frozenset[str]
     asv: ASVScores | None = None
 
+    @property
+    def files(self) -> list[Path]:
+        """The files that they were read from, which no command may replace."""
+        return [self.path, *([self.asv.path] if self.asv else [])]
+
 
 def read_keys(corpus: str, path: str | Path, phase: str | None = None) -> Keys:
     """The keys of a corpus, by its name or an alias, from its key file or a folder that holds it, for one of `PHASES`.

@@ -1,11 +1,11 @@
 """Manifests: one tab-separated line per trial, fairseq's speech-to-text convention."""
 
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Sequence
 from pathlib import Path
 from sys import intern
 
 from .errors import DataError
-from .files import read_lines, replacing
+from .files import LINE_BREAKS, read_lines, replacing
 from .trial import LABELS, Trial
 
 COLUMNS = ("id", "audio", "n_frames", "label")
@@ -17,8 +17,15 @@ def read_manifest(path: str | Path) -> list[Trial]:
     An empty cell is an unknown fact and left out of `facts`.
     Raises DataError (`path:line: what: remedy`) on the first line that is not a trial, or when there is none.
     """
-    header, *lines = read_lines(path)
+    return parse_manifest(path, read_lines(path))
+
+
+def parse_manifest(path: str | Path, lines: Sequence[str]) -> list[Trial]:
+    """The trials of the lines of a manifest, as `read_manifest`."""
+    header, *lines = lines
     columns = header.split("\t")
+    if padded := [column for column in columns if column != column.strip()]:
+        raise DataError(f"{path}:1: a blank around {padded[0]!r}: remove it")
     for column in (*COLUMNS, *columns):
         if columns.count(column) != 1:
             what = f"column {column} is repeated" if column in columns else f"no column {column}"
@@ -40,6 +47,8 @@ def read_manifest(path: str | Path) -> list[Trial]:
         # Most lines repeat the facts of another: one mapping and one string each.
         values = tuple(facts.values())
         if values not in shared:
+            if padded := [fact for fact in values if fact != fact.strip()]:
+                raise DataError(f"{path}:{number}: a blank around {padded[0]!r}: remove it")
             shared[values] = {key: intern(fact) for key, fact in facts.items() if fact}
         trials[name] = Trial(name, audio, intern(label), int(n_frames), shared[values])
     return list(trials.values())
@@ -57,7 +66,7 @@ def write_manifest(path: str | Path, trials: Iterable[Trial]) -> None:
     facts = list(dict.fromkeys(key for trial in trials for key in trial.facts))
     if clash := set(facts) & set(COLUMNS):
         raise DataError(f"{path}: a fact is named {clash.pop()} like a column of every manifest: rename the fact")
-    if fault := _unwritable(facts):
+    if fault := _unwritable(facts, facts):
         raise DataError(f"{path}: the names of the facts: {fault}")
 
     names = set()
@@ -66,7 +75,7 @@ def write_manifest(path: str | Path, trials: Iterable[Trial]) -> None:
         for trial in trials:
             fields = (trial.id, trial.audio, str(trial.n_frames), trial.label)
             cells = (*fields, *(trial.facts.get(key, "") for key in facts))
-            if fault := _fault(*fields, known=names) or _unwritable(cells):
+            if fault := _fault(*fields, known=names) or _unwritable(cells, trial.facts.values()):
                 raise DataError(f"{path}: trial {trial.id!r}: {fault}")
             names.add(trial.id)
             print(*cells, sep="\t", file=file)
@@ -87,11 +96,13 @@ def _fault(name: str, audio: str, n_frames: str, label: str, known: Container[st
     return ""
 
 
-def _unwritable(cells: Iterable[str]) -> str:
+def _unwritable(cells: Iterable[str], facts: Iterable[str] = ()) -> str:
     """Why a line of a tab-separated UTF-8 file cannot hold these cells, and the remedy; empty when it can."""
     line = "".join(cells)
-    if any(sign in line for sign in "\t\n\r"):
+    if any(sign in line for sign in "\t\n") or LINE_BREAKS.search(line):
         return "a tab or line break in a name: rename it"
+    if any(fact != fact.strip() for fact in facts):
+        return "a blank around a fact: remove it"
     try:
         line.encode("utf-8")
     except UnicodeEncodeError:

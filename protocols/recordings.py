@@ -2,6 +2,7 @@
 
 import logging
 import os
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
@@ -9,8 +10,11 @@ from itertools import islice
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
-from .audio_format import FFMPEG_SUFFIXES, SAMPLE_RATE, UNKNOWN_LENGTH, soundfile_suffixes
-from .errors import DataError
+from .audio_format import FFMPEG_SUFFIXES, SAMPLE_RATE, UNKNOWN_LENGTH, format_of, soundfile_suffixes
+from .containers import probe, soundfile_knows
+from .errors import DataError, MachineError
+from .files import table_suffix
+from .streams import streams_of
 from .trial import Trial
 
 logger = logging.getLogger(__name__)
@@ -33,7 +37,7 @@ class MissingRecordings(DataError):
 
 def with_line_numbers(path: str | Path, trials: Iterable[Trial]) -> Iterator[LocatedTrial]:
     """The trials of a file that has one on each line, after the header in a CSV table, each with its `file:line`."""
-    first = 2 if Path(path).suffix == ".csv" else 1
+    first = 2 if table_suffix(path) == ".csv" else 1
     return ((f"{path}:{number}", trial) for number, trial in enumerate(trials, start=first))
 
 
@@ -89,15 +93,15 @@ def list_names(names: Collection[str]) -> str:
 
 
 def find_audio(folder: str | Path) -> list[Path]:
-    """The recordings below a folder, sorted, found by their suffix in upper or lower case.
+    """The recordings below a folder, sorted: found by their suffix in upper or lower case or, without one, by their content.
 
-    Symbolic links are followed; hidden files and folders (`.name`) are skipped.
+    Symbolic links are followed; hidden files and folders (`.name`) are skipped. A warning counts all other files.
     Raises DataError when there is no such folder or no recording in it, OSError when a part of it cannot be read.
     """
     if not os.path.isdir(folder):
         raise DataError(f"{folder}: no such folder: give a folder of recordings")
-    suffixes = soundfile_suffixes() | FFMPEG_SUFFIXES
-    paths = []
+    paths: list[Path] = []
+    passed_over: Counter[str] = Counter()  # by suffix
     for parent, subfolders, names in os.walk(folder, onerror=_raise, followlinks=True):
         here = Path(parent)
         # A link to a folder above would never end.
@@ -105,20 +109,34 @@ def find_audio(folder: str | Path) -> list[Path]:
             name for name in subfolders
             if not name.startswith(".") and not here.resolve().is_relative_to((here / name).resolve())
         ]
-        paths += [
-            here / name for name in names
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in suffixes
-        ]
+        for path in (here / name for name in names if not name.startswith(".")):
+            if _is_recording(path):
+                paths.append(path)
+            else:
+                passed_over[path.suffix.lower() or "without suffix"] += 1
+    if passed_over:
+        kinds = ", ".join(f"{count:,} {suffix}" for suffix, count in passed_over.most_common())
+        logger.warning("%s: files passed over as no recordings: %s", folder, kinds)
     if not paths:
         raise DataError(f"{folder}: no audio in this folder: give a folder with files such as .wav, .flac or .mp3")
     return sorted(paths)
 
 
+def _is_recording(path: Path) -> bool:
+    suffix = path.suffix.lower()
+    if suffix:
+        return suffix in soundfile_suffixes() | FFMPEG_SUFFIXES
+    if not path.is_file():
+        return False
+    with open(path, "rb") as file:
+        return format_of(file.read(12)) is not None
+
+
 def with_durations(trials: Sequence[Trial]) -> list[Trial]:
     """The trials with `n_frames` from the headers of their recordings; nothing is decoded.
 
-    Samples at 16 kHz, rounded up as resampling does; 0 where the header has no length or only ffmpeg reads the
-    container. Shows a progress bar on a terminal. Raises DataError on a recording that is absent or broken.
+    Samples at 16 kHz, rounded up as resampling does; 0 where the header has no length or not that of all the sound, or only
+    ffmpeg reads the container. Shows a progress bar on a terminal. Raises DataError on a recording that is absent or broken.
     """
     from tqdm import tqdm  # as soundfile below: reading a manifest needs neither
 
@@ -156,7 +174,9 @@ def _files(folder: str) -> frozenset[str]:
 
 
 def _n_frames(path: str) -> int:
-    """The length of a recording in samples at 16 kHz, from its header; 0 when it has none."""
+    """The length of a recording in samples at 16 kHz, from its header; 0 when that is not the length of all its sound."""
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise DataError(f"{path}: no audio file, but a pipe or device: name a recording")
     if Path(path).suffix.lower() in FFMPEG_SUFFIXES:
         return 0
     import soundfile
@@ -164,11 +184,21 @@ def _n_frames(path: str) -> int:
     try:
         header = soundfile.info(os.fsencode(path))  # as bytes, for names that are not UTF-8
     except soundfile.LibsndfileError as error:
+        if os.path.exists(path) and _only_ffmpeg_reads(path):
+            return 0
         reason = error.error_string.strip(". ")
         raise DataError(f"{path}: its header cannot be read ({reason}): copy it again or remove it") from None
-    if header.frames == UNKNOWN_LENGTH:
+    streams = streams_of(path, header.format)
+    if len(streams) > 1 or not streams[0].has_length or header.frames == UNKNOWN_LENGTH:
         return 0
     return -(-header.frames * SAMPLE_RATE // header.samplerate)
+
+
+def _only_ffmpeg_reads(path: str) -> bool:
+    try:
+        return not soundfile_knows(path) and probe(Path(path)) is not None
+    except MachineError:  # no ffmpeg: soundfile has the word
+        return False
 
 
 def _raise(error: OSError) -> None:

@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import compress
+from math import isfinite
 from pathlib import Path
 from sys import intern
 
 import numpy as np
 
 from .errors import DataError
-from .files import read_lines
+from .files import first_file, read_lines, split_fields
+from .numbers import parse_number
 from .trial import PHASE_SPELLINGS
 
 KINDS = ("target", "nontarget", "spoof")
@@ -68,13 +70,13 @@ def read_asv_2021(score_file: Path, key_file: Path) -> ASVScores:
 def find_beside(path: Path, places: Sequence[str]) -> Path | None:
     """The first of `places` that is a file below the folder of `path` or below that folder's parent."""
     folder = path.absolute().parent
-    candidates = (parent / place for parent in (folder, folder.parent) for place in places)
-    return next(filter(Path.is_file, candidates), None)
+    return first_file(parent / place for parent in (folder, folder.parent) for place in places)
 
 
 def _rows(path: Path, n_columns: int, form: str) -> list[list[str]]:
     """The fields of every line."""
-    rows = [[intern(field) for field in line.split()] for line in read_lines(path)]
+    lines = read_lines(path, ends_in_number=form.endswith("SCORE"))
+    rows = [[intern(field) for field in split_fields(line)] for line in lines]
     for number, row in enumerate(rows, start=1):
         if len(row) != n_columns:
             raise DataError(f"{path}:{number}: {len(row)} columns instead of {n_columns}: a line is `{form}`")
@@ -90,10 +92,10 @@ def _checked_kinds(path: Path, kinds: Sequence[str]) -> Sequence[str]:
 
 def _floats(path: Path, fields: Sequence[str]) -> np.ndarray:
     """The scores as numbers, all finite."""
-    try:
-        scores = np.array(fields, dtype=np.float64)
-    except ValueError as error:
-        raise DataError(f"{path}: {error}: the last column is a score") from None
-    if (bad := np.flatnonzero(~np.isfinite(scores))).size:
-        raise DataError(f"{path}:{bad[0] + 1}: the score is {fields[bad[0]]}: take the file from the organisers again")
-    return scores
+    numbers = list(map(parse_number, fields))
+    for number, (score, field) in enumerate(zip(numbers, fields, strict=True), start=1):
+        if score is None:
+            raise DataError(f"{path}:{number}: {field!r} is no number: the last column is a score")
+        if not isfinite(score):
+            raise DataError(f"{path}:{number}: the score is {field}: take the file from the organisers again")
+    return np.array(numbers)

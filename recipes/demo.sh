@@ -13,6 +13,7 @@ set -euo pipefail
 fail() { echo "demo.sh: $*" >&2; exit 1; }
 usage() { echo "usage: bash recipes/demo.sh [--data DIR]" >&2; exit 2; }
 corpus=
+case " $* " in *" -h "* | *" --help "*) sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"; exit ;; esac
 if [ $# -gt 0 ]; then
     [ $# = 2 ] && [ "$1" = --data ] || usage
     [ -d "$2" ] || fail "$2: no such folder: give a corpus in the layout of ASVspoof 2019"
@@ -24,8 +25,7 @@ case $out in /*) ;; *) out=$PWD/$out ;; esac
 [ ! -e "$out" ] || [ -e "$out/.demo" ] || fail "$out: exists and is not an earlier demo: choose another OUT"
 cd "$root"
 source recipes/tools/environment.sh
-# So small a network is no faster on two cores than on one.
-export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
+export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}  # the figures of a run that is repeated do not depend on the cores
 started=$SECONDS
 data=$out/data
 rm -rf "$out"
@@ -66,12 +66,7 @@ fairseq-train "$data" --user-dir sls_plugin --task asvspoof --arch sls_xlsr_300m
     --valid-subset dev --best-checkpoint-metric eer --no-epoch-checkpoints --save-dir "$out/checkpoints" \
     --num-workers 1 --no-progress-bar --log-format simple --log-interval 1000 2>&1 |
     tee "$out/train.log" |
-    awk '/INFO \| (train|dev) \|/ {
-        for (i = 1; i <= NF; i++) value[$i] = $(i + 1)
-        if (/INFO \| train/) print "  epoch " value["epoch"] "  training loss " value["loss"]
-        else printf "%s", "  epoch " value["epoch"] "  dev EER " 100 * value["eer"] " %, loss " value["loss"] "\n"
-        fflush()
-    }' || { tail -n 1 "$out/train.log" >&2; fail "training failed; the full log is $out/train.log"; }
+    python recipes/demo/progress.py || { tail -n 1 "$out/train.log" >&2; fail "training failed; the full log is $out/train.log"; }
 
 step "Scoring the eval split"
 sls score "$out/checkpoints/checkpoint_best.pt" "$data/eval.tsv" --output "$out/scores.txt"
@@ -82,6 +77,10 @@ echo
 python recipes/demo/result.py "$data" "$out/scores.txt"
 sls report "$out/scores.txt" --keys "$data/eval.tsv" --output "$out/report.html" --title "Demo" --note "$note"
 cat <<EOF
+
+An EER of 5 % means: at the threshold where both errors are equal, 5 of 100 spoofed recordings pass as bona fide, and 5 of 100 bona fide
+ones are rejected. Rounding decides the course of so short a training: on the synthetic corpus, runs on several processors ended between
+4.2 and 7.5 %. Open the report in a browser.
 
 $note
   checkpoint  $out/checkpoints/checkpoint_best.pt

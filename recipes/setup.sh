@@ -4,9 +4,17 @@
 #   bash recipes/setup.sh                    a virtual environment in .venv
 #   VENV=dir bash recipes/setup.sh           a virtual environment in dir
 #   VENV=none bash recipes/setup.sh          the running Python, whose torch is kept
-#   PYTHON=python3.12 bash recipes/setup.sh  the interpreter to start from (3.11 or 3.12)
+#   PYTHON=python3.12 bash recipes/setup.sh  the interpreter to start from (3.11, 3.12 or 3.13)
 #   EXTRAS=onnx,report,test bash recipes/setup.sh  the optional parts (default)
+#
+# It takes 2.0 GiB of disk with the CPU build of torch, 5.7 GiB with the CUDA build, and about five minutes on two cores. It needs a
+# C++ compiler and Python's headers; ffmpeg is wanted for recordings that soundfile does not read, such as M4A.
 set -euo pipefail
+case "${1:-}" in
+    "") ;;
+    -h | --help) sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"; exit ;;
+    *) echo "setup.sh: unexpected argument '$1': see --help" >&2; exit 2 ;;
+esac
 cd "$(dirname "$0")/.."
 TORCH=2.13.0
 FAIRSEQ=0.12.3.1
@@ -15,16 +23,16 @@ EXTRAS=${EXTRAS:-onnx,report,test}
 
 fail() { echo "setup.sh: $*" >&2; exit 1; }
 
-supported() { "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' 2>/dev/null; }
+supported() { "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null; }
 
 find_python() {
     local candidate
-    local candidates=${PYTHON:-python3.11 python3.12 python3 python}
+    local candidates=${PYTHON:-python3.11 python3.12 python3.13 python3 python}
     [ "$VENV" != none ] || candidates=${PYTHON:-python}  # the running one, which the recipes call
     for candidate in $candidates; do
         if supported "$candidate"; then echo "$candidate"; return; fi
     done
-    fail "needs Python 3.11 or 3.12: install one, or name it with PYTHON=..."
+    fail "needs Python 3.11, 3.12 or 3.13: install one, or name it with PYTHON=..."
 }
 
 # What was installed, so that a change of this file, of setup.py or of the extras installs again.
@@ -55,17 +63,26 @@ install_fairseq() {
     [ -f "$("$python" -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h" ] ||
         fail "compiling fairseq needs Python's headers: install them (Debian: python3-dev)"
     echo "setup.sh: compiling fairseq (about 2.5 minutes on 2 cores)"
-    # Its build imports torch; an isolated build would download another one.
-    pip --no-build-isolation "fairseq-fixed==$FAIRSEQ"
+    # Its build imports torch; an isolated build would download another one. Not quiet, so that pip shows that it is at work.
+    pip --verbose --no-build-isolation "fairseq-fixed==$FAIRSEQ"
+}
+
+# fairseq asks for torchaudio, which nothing here uses. Beside a newer torch it cannot be imported, and then the wav2vec 2.0 of
+# transformers cannot either.
+remove_broken_torchaudio() {
+    "$python" -c 'import torchaudio' 2>/dev/null || "$python" -m pip uninstall --quiet --yes torchaudio
 }
 
 if [ "$VENV" = none ]; then
     python=$(find_python)
     stamp=$("$python" -c 'import sys; print(sys.prefix)')/.sls_plugin_setup
 else
-    [ -x "$VENV/bin/pip" ] || { python=$(find_python) && "$python" -m venv "$VENV"; }
+    if [ ! -x "$VENV/bin/pip" ]; then
+        python=$(find_python)
+        "$python" -m venv "$VENV"
+    fi
     python=$(cd "$VENV" && pwd)/bin/python
-    supported "$python" || fail "$VENV has another Python than 3.11 or 3.12: remove it, or choose another folder with VENV=dir"
+    supported "$python" || fail "$VENV has another Python than 3.11, 3.12 or 3.13: remove it, or choose another folder with VENV=dir"
     stamp=$VENV/.sls_plugin_setup
 fi
 
@@ -77,5 +94,6 @@ install_torch
 pip setuptools wheel cython numpy
 install_fairseq
 pip --no-build-isolation -e ".[$EXTRAS]"
+remove_broken_torchaudio
 fingerprint >"$stamp"
 echo "setup.sh: installed (VENV=$VENV)"

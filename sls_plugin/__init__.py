@@ -5,10 +5,12 @@
 >>> detector.score("recording.flac")  # a higher score means more bona fide  # doctest: +SKIP
 -0.0123
 
-Importing the package imports nothing else: the names below are loaded when they are first used.
+Importing the package imports no other library: the names below are loaded when they are first used.
 """
 
 from typing import TYPE_CHECKING, Any
+
+import fairseq_ckpt  # noqa: F401  (it imports our `protocols`, before a folder of that name can be taken for it)
 
 if TYPE_CHECKING:
     from protocols.errors import UserError

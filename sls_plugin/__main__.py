@@ -1,22 +1,40 @@
 """`sls`: from corpora to manifests, scores and figures, from the command line."""
 
 import argparse
+import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from types import ModuleType
 
-from fairseq_ckpt.cli.common import HelpFormatter, add_command, add_help
-from sls_plugin.cli import calibrate, evaluate, explain, export, merge, models, options, prepare, report, score
+from fairseq_ckpt.cli.common import HelpFormatter, Parser, add_command, add_help, escaped_streams
+from sls_plugin.cli import (
+    audit,
+    calibrate,
+    evaluate,
+    explain,
+    export,
+    merge,
+    models,
+    options,
+    prepare,
+    report,
+    robustness,
+    score,
+    threshold,
+)
 from sls_plugin.cli.common import help_table, run_main
 
 # Large pages for large tensors save a tenth of the time on Linux. torch reads this once, when it is imported.
 os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
 GROUPS = {
-    "data": {"prepare": prepare},
+    "data": {"prepare": prepare, "audit": audit},
     "scoring": {"score": score, "merge": merge},
-    "evaluation": {"evaluate": evaluate, "calibrate": calibrate, "report": report},
+    "evaluation": {
+        "evaluate": evaluate, "calibrate": calibrate, "threshold": threshold, "report": report, "robustness": robustness,
+    },
     "models": {"models": models, "options": options, "explain": explain, "export": export},
 }
 COMMANDS: dict[str, ModuleType] = {name: command for group in GROUPS.values() for name, command in group.items()}
@@ -31,6 +49,22 @@ EXAMPLE = """example:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one subcommand; returns 0 on success, 1 on a problem with the data, and exits with 2 on wrong usage."""
     _open_closed_streams()
+    with escaped_streams(), _messages():
+        return _run(argv)
+
+
+@contextmanager
+def _messages() -> Iterator[None]:
+    """Print messages as they are, unless the caller has configured logging; libraries, which name modules, find it configured."""
+    before = logging.root.handlers[:]
+    logging.basicConfig(format="%(message)s")
+    try:
+        yield
+    finally:
+        logging.root.handlers[:] = before  # a later call may have another standard error
+
+
+def _run(argv: Sequence[str] | None) -> int:
     parser, commands = _parsers()
     args = parser.parse_args(argv)
     if args.version:
@@ -53,7 +87,7 @@ def _open_closed_streams() -> None:
 
 def _parsers() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
     """The parser of `sls` and those of its subcommands."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="sls",
         usage="sls COMMAND ...",
         description="Detect synthetic speech: corpora to manifests, recordings to scores, scores to figures.",

@@ -3,6 +3,9 @@
 import os
 import platform
 import re
+import sys
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -58,3 +61,26 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("checkpoint") / "tiny.pt"
     make_random(TINY, path)
     return path
+
+
+@pytest.fixture
+def patched(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """fairseq as its own commands have it when they run our task; all of it is put back after the test."""
+    from fairseq import checkpoint_utils, trainer
+    from fairseq.distributed import utils
+    from fairseq.file_io import PathManager
+    from fairseq.logging.progress_bar import BaseProgressBar
+
+    from sls_plugin.tasks.fairseq_patches import patch_fairseq
+
+    replaced = {
+        PathManager: ["copy"], sys: ["excepthook"], BaseProgressBar: ["_str_pipes"], trainer: ["build_ema"],
+        utils: ["call_main", "_broadcast_object_slow"],
+        checkpoint_utils: ["load_checkpoint_to_cpu", "load_model_ensemble_and_task", "save_checkpoint", "torch_persistent_save"],
+    }  # fmt: skip
+    for module, names in replaced.items():
+        for name in names:
+            monkeypatch.setattr(module, name, getattr(module, name))
+    with warnings.catch_warnings():
+        patch_fairseq()
+        yield

@@ -20,6 +20,7 @@ from fairseq_ckpt.wav2vec.random_backbone import TINY
 from fairseq_ckpt.wav2vec.spec import XLSR_300M
 from sls_plugin.metrics.det import equal_error_rate
 from sls_plugin.models.backbones import Backbone, BackboneConfig, build_backbone
+from sls_plugin.modules.sinc_convolution import SincConvolution
 
 SEEDS = (1, 2, 3)  # of trainings
 
@@ -67,12 +68,12 @@ def backbone(config: dict[str, Any] = TINY, **settings: Any) -> Backbone:
     return build_backbone(cfg)
 
 
-def assert_published_names(model: nn.Module, shared: Path, name: str) -> None:
-    """Names and shapes of the published state dict, and which of its tensors are parameters."""
+def assert_published_names(model: nn.Module, shared: Path, name: str, prefix: str = "") -> None:
+    """Names and shapes of the published state dict, which of its tensors are parameters; `prefix` is what the model lacks."""
     expected = json.loads((shared / "reference" / "keys" / f"{name}.json").read_text())
-    shapes = {key: list(tensor.shape) for key, tensor in model.state_dict().items()}
+    shapes = {f"{prefix}{key}": list(tensor.shape) for key, tensor in model.state_dict().items()}
     assert shapes == {key: entry["shape"] for key, entry in expected.items()}
-    assert {key for key, _ in model.named_parameters()} == {key for key, entry in expected.items() if entry["param"]}
+    assert {f"{prefix}{key}" for key, _ in model.named_parameters()} == {key for key, entry in expected.items() if entry["param"]}
 
 
 def n_parameters(model: nn.Module) -> int:
@@ -82,6 +83,14 @@ def n_parameters(model: nn.Module) -> int:
 def golden_output(shared: Path, model: str, seed: int) -> np.ndarray:
     """What the original gave with synthetic weights, B x 2."""
     return np.array(json.loads((shared / "reference" / "golden" / "heads.json").read_text())[model][str(seed)])
+
+
+def in_float64(model: nn.Module) -> nn.Module:
+    """The model computing in float64: in float32 rounding, and so the processor, decides the fourth digit of its logits."""
+    for module in model.double().modules():
+        if isinstance(module, SincConvolution):
+            module.filters = module.filters.double()
+    return model
 
 
 def float64_weights(model: nn.Module) -> dict[str, np.ndarray]:

@@ -19,6 +19,9 @@ class Server:
     says_length: bool = True
     breaks_after: int | None = None
     status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)  # more of them, or others; "" for none
+    etag: str = ""
+    is_endless: bool = False
     ranges: list[str] = field(default_factory=list)
 
 
@@ -32,7 +35,7 @@ def serving(content: bytes) -> Iterator[Server]:
             whole = behaviour.files.get(self.path.rpartition("/")[2], behaviour.content)
             start = int(self.headers["Range"].removeprefix("bytes=").removesuffix("-"))
             behaviour.ranges.append(self.headers["Range"])
-            if not behaviour.knows_ranges:
+            if not behaviour.knows_ranges or self.headers.get("If-Range", behaviour.etag) != behaviour.etag:
                 start = 0
             if start >= len(whole) > 0:
                 self.send_response(416)
@@ -43,11 +46,18 @@ def serving(content: bytes) -> Iterator[Server]:
                 return
             body = whole[start:]
             self.send_response(206 if behaviour.knows_ranges and behaviour.status == 200 else behaviour.status)
-            self.send_header("Content-Type", behaviour.content_type)
+            headers = {"Content-Type": behaviour.content_type, "ETag": behaviour.etag}
             if behaviour.says_length:
-                self.send_header("Content-Length", str(len(body)))
+                headers["Content-Length"] = str(len(body))
+            if behaviour.knows_ranges:
+                headers["Content-Range"] = f"bytes {start}-{len(whole) - 1}/{len(whole)}"
+            for name, value in (headers | behaviour.headers).items():
+                if value:
+                    self.send_header(name, value)
             self.end_headers()
             self.wfile.write(body[: behaviour.breaks_after])
+            while behaviour.is_endless:
+                self.wfile.write(bytes(1 << 20))
 
         def log_message(self, *_: object) -> None:
             pass

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -16,9 +17,10 @@ def recipe_command(script: str | Path, *arguments: object) -> list[str]:
 
 
 def environment(**variables: str) -> dict[str, str]:
-    """The running Python, and none of the variables that name corpora."""
+    """The running Python, whether or not it is the first of PATH, and none of the variables that name corpora."""
     kept = {name: value for name, value in os.environ.items() if name not in ("CORPORA", "W2V_PATH")}
-    return kept | {"VENV": "none", "OMP_NUM_THREADS": "1"} | variables
+    path = os.pathsep.join([str(Path(sys.executable).parent), kept["PATH"]])
+    return kept | {"VENV": "none", "OMP_NUM_THREADS": "1", "PATH": path} | variables
 
 
 def run_recipe(script: str | Path, *arguments: object, status: int = 0, **variables: str) -> str:

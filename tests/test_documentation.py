@@ -18,6 +18,7 @@ from fairseq import options
 import sls_plugin.tasks  # noqa: F401  (registers the plugin with fairseq)
 from fairseq_ckpt import __main__ as fairseq_ckpt
 from sls_plugin import __main__ as sls
+from sls_plugin.scores.score_file import write_scores
 
 ROOT = Path(__file__).parents[1]
 FRONT_PAGE = ROOT / "README.md"
@@ -29,7 +30,7 @@ FAIRSEQ_PARSERS = {
     "fairseq-validate": options.get_validation_parser,
     "fairseq-generate": options.get_generation_parser,
 }
-WELL_KNOWN = {"cat", "cd", "export", "ln", "pip", "source", "tar"}  # commands that are not ours
+WELL_KNOWN = {"cat", "cd", "export", "ffmpeg", "ln", "pip", "source", "tar"}  # commands that are not ours
 WRONG = (
     "sls score checkpoint_best.pt",
     "sls evaluate 2021pa scores.txt --keys keys",
@@ -123,6 +124,9 @@ def parse_command(words: list[str]) -> None:
         assert fairseq_ckpt.main(arguments) == 0
     elif command in FAIRSEQ_PARSERS:
         options.parse_args_and_arch(FAIRSEQ_PARSERS[command](default_task="asvspoof"), arguments)
+    elif command == "fairseq-hydra-train":  # that it trains is tested with fairseq
+        given = dict(zip(arguments[::2], arguments[1::2], strict=False))
+        assert (ROOT / given["--config-dir"] / f"{given['--config-name']}.yaml").is_file(), given
     elif command.startswith("recipes."):
         assert find_spec(command), command
     elif command in ("bash", "python"):
@@ -157,6 +161,9 @@ def desk(tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     Path("recordings").mkdir()
     for name in ("call 1.wav", "call 2.wav"):
         soundfile.write(Path("recordings", name), rng.uniform(-0.5, 0.5, 16_000), 16_000)
+    write_scores("dev.txt", [(str(number), float(number)) for number in range(20)])
+    Path("dev.keys").write_text("".join(f"{number} {'bonafide' if number > 9 else 'spoof'}\n" for number in range(20)))
+    assert sls.main(["threshold", "dev.txt", "--keys", "dev.keys", "--output", "decision.json", "--bootstrap", "100"]) == 0
     return tmp_path
 
 

@@ -24,7 +24,7 @@ WITH_EXAMPLES = {
     "protocols.published",
     "protocols.trial",
     "sls_plugin.data.audio",
-    "sls_plugin.data.rawboost",
+    "sls_plugin.data.augmentation.rawboost",
     "sls_plugin.data.waveform",
     "sls_plugin.inference.windows",
     "sls_plugin.metrics.bootstrap",

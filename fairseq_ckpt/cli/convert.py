@@ -1,6 +1,7 @@
 """`fairseq_ckpt convert`: from one layout to another."""
 
 import argparse
+from pathlib import Path
 
 HELP = "write a checkpoint in another layout, with the same tensors to the last bit"
 EXAMPLE = "python -m fairseq_ckpt convert checkpoint_best.pt model.safetensors --to safetensors"
@@ -23,6 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    if Path(args.output).resolve() == Path(args.file).resolve():
+        raise argparse.ArgumentError(None, f"{args.output} is the checkpoint itself: name another file to write")
+
     from fairseq_ckpt.conversion import convert  # slow to import: it brings torch
     from fairseq_ckpt.fingerprint import tensors_sha256
 

@@ -2,7 +2,8 @@
 
 import argparse
 
-from fairseq_ckpt.published import PUBLISHED
+from fairseq_ckpt.errors import CheckpointError
+from fairseq_ckpt.published import PAGES, PUBLISHED
 
 HELP = "download a public checkpoint and check it; the same command resumes after a failure"
 EXAMPLE = "python -m fairseq_ckpt download sls"
@@ -10,13 +11,17 @@ EXAMPLE = "python -m fairseq_ckpt download sls"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     listed = "\n".join(f"  {name:20} {file.title}" for name, file in PUBLISHED.items())
-    parser.epilog = f"names:\n{listed}\n\nexample:\n  {EXAMPLE}"
+    by_hand = "\n".join(f"  {name:20} {page}" for name, (_, page) in PAGES.items())
+    parser.epilog = f"names:\n{listed}\n\nto be downloaded by hand:\n{by_hand}\n\nexample:\n  {EXAMPLE}"
     group = parser.add_argument_group("files")
-    group.add_argument("name", metavar="NAME", choices=PUBLISHED, help="one of the names below")
+    group.add_argument("name", metavar="NAME", choices=[*PUBLISHED, *PAGES], help="one of the names below")
     group.add_argument("output", metavar="OUT", nargs="?", help="file to write (default: the published name, in this folder)")
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.name in PAGES:
+        title, page = PAGES[args.name]
+        raise CheckpointError(f"{args.name}: {title}: download the file by hand from {page}, then `verify` it")
     from fairseq_ckpt.downloading import download  # slow to import: it brings torch
 
     file = PUBLISHED[args.name]

@@ -2,7 +2,7 @@
 
 The tensors are the same, the outputs differ. `hidden_states[0]` of `transformers` is the input of the first layer, and
 `hidden_states[i]` equals fairseq's `layer_results[i - 1]`, except the last one: `transformers` before version 5 takes it
-after the encoder's final layer norm, fairseq (and version 5.23) before it. `last_hidden_state` is after the norm in all
+after the encoder's final layer norm, fairseq (and versions 5.23 and 5.24) before it. `last_hidden_state` is after the norm in all
 versions. A detector that taps every layer needs the outputs before the norm.
 """
 

@@ -5,10 +5,9 @@ from pathlib import Path
 
 from protocols.columns import read_columns
 from protocols.corpus import Corpus, KeyLayout, Reader, ResultTable, Track
-from protocols.files import find_file
 from protocols.published import Download, Part, PublishedCount, published_file, zenodo_file
 from protocols.trial import Trial
-from protocols.trial_list import read_keyed_trials
+from protocols.trial_list import keyed_reader
 
 COLUMNS = (
     "speaker", "id", "codec", "source", "attack", "label", "trim", "phase", "vocoder",
@@ -26,15 +25,8 @@ def read_key(path: Path) -> Iterator[Trial]:
     return read_columns(path, COLUMNS, {8: "this is the key of LA: name that of DF"})
 
 
-def read_trials(
-    audio: Path, protocol: Path | None = None, keys: Path | None = None, allow_missing: bool = False
-) -> list[Trial]:
-    """The trials of the list `ASVspoof2021.DF.cm.eval.trl.txt`, of the key package (file or folder), or of both.
-
-    Without keys the labels are unknown. Raises DataError as `read_keyed_trials` and `find_file` do.
-    """
-    key = keys and find_file(keys, PLACES, "keys of ASVspoof 2021 DF")
-    return read_keyed_trials(audio, protocol, key, read_key, allow_missing)
+# Of the list `ASVspoof2021.DF.cm.eval.trl.txt`, of the key package (file or folder), or of both.
+read_trials = keyed_reader(read_key, PLACES, "keys of ASVspoof 2021 DF")
 
 
 CORPUS = Corpus(

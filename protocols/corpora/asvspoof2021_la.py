@@ -5,11 +5,10 @@ from pathlib import Path
 
 from protocols.columns import read_columns
 from protocols.corpus import ASVSystem, Corpus, KeyLayout, Reader, ResultTable, Track
-from protocols.files import find_file
 from protocols.published import Download, Part, PublishedCount, published_file, zenodo_file
 from protocols.speaker_verification import ASVScores, find_beside, read_asv_2021
 from protocols.trial import Trial
-from protocols.trial_list import read_keyed_trials
+from protocols.trial_list import keyed_reader
 
 COLUMNS = ("speaker", "id", "codec", "transmission", "attack", "label", "trim", "phase")
 PLACES = ("keys/LA/CM/trial_metadata.txt", "LA/CM/trial_metadata.txt", "CM/trial_metadata.txt", "trial_metadata.txt")
@@ -23,15 +22,8 @@ def read_key(path: Path) -> Iterator[Trial]:
     return read_columns(path, COLUMNS, {13: "this is the key of DF: name that of LA"})
 
 
-def read_trials(
-    audio: Path, protocol: Path | None = None, keys: Path | None = None, allow_missing: bool = False
-) -> list[Trial]:
-    """The trials of the list `ASVspoof2021.LA.cm.eval.trl.txt`, of the key package (file or folder), or of both.
-
-    Without keys the labels are unknown. Raises DataError as `read_keyed_trials` and `find_file` do.
-    """
-    key = keys and find_file(keys, PLACES, "keys of ASVspoof 2021 LA")
-    return read_keyed_trials(audio, protocol, key, read_key, allow_missing)
+# Of the list `ASVspoof2021.LA.cm.eval.trl.txt`, of the key package (file or folder), or of both.
+read_trials = keyed_reader(read_key, PLACES, "keys of ASVspoof 2021 LA")
 
 
 def find_asv_scores(key: Path, phases: Collection[str]) -> ASVScores | None:

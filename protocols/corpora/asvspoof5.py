@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from protocols.columns import read_columns
+from protocols.columns import named_columns, parse_columns, parse_table, read_columns
 from protocols.corpus import Corpus, KeyLayout, Reader, Track
+from protocols.files import read_lines
 from protocols.published import Download, Part, PublishedCount, zenodo_file
 from protocols.recordings import with_line_numbers, with_recordings
 from protocols.trial import Trial
@@ -26,6 +27,13 @@ def read_protocol(path: Path) -> Iterator[Trial]:
     file). Raises DataError on the first line that is not a trial.
     """
     return read_columns(path, COLUMNS)
+
+
+def read_key(path: Path) -> Iterator[Trial]:
+    """The trials of a protocol, or of a key of the organisers' evaluation package, which has a header `filename cm-label`."""
+    lines = read_lines(path)
+    columns, delimiter = named_columns(lines[0], "id", "label")
+    return parse_table(path, lines, columns, delimiter) if columns else parse_columns(path, lines, COLUMNS)
 
 
 def read_trials(audio: Path, protocol: Path, allow_missing: bool = False) -> list[Trial]:
@@ -53,7 +61,12 @@ CORPUS = Corpus(
         required=["protocol"],
         optional=["allow_missing"],
     ),
-    keys=KeyLayout(PLACES, read_protocol, "ASVspoof5.{dev,eval}.track_1.tsv", phase_from_id=True),
+    keys=KeyLayout(
+        PLACES,
+        read_key,
+        "ASVspoof5.{dev,eval}.track_1.tsv, or a key with a header `filename cm-label`",
+        phase_from_id=True,
+    ),
     counts={  # the README of the corpus
         "ASVspoof5.train.tsv": PublishedCount(18_797, 163_560, "flac_T_*.tar", 5),
         "ASVspoof5.dev.track_1.tsv": PublishedCount(31_334, 109_616, "flac_D_*.tar", 3),

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from protocols.columns import read_columns, read_table
 from protocols.corpus import Corpus, KeyLayout, Reader, Track
-from protocols.files import find_file
+from protocols.files import find_file, table_suffix
 from protocols.published import Download, Part, PublishedCount, published_file
 from protocols.trial import Trial
-from protocols.trial_list import read_keyed_trials
+from protocols.trial_list import keyed_reader
 
 PLACES = ("meta.csv", "in_the_wild_key.txt", "release_in_the_wild/meta.csv", "keys/in_the_wild_key.txt")
 
@@ -18,7 +18,7 @@ def read_key(path: Path) -> Iterator[Trial]:
 
     The id is the recording's file name with its suffix. Raises DataError on the first line that is not a trial.
     """
-    if path.suffix == ".csv":
+    if table_suffix(path) == ".csv":
         return read_table(path, {"file": "id", "speaker": "speaker", "label": "label"})
     return read_columns(path, ("-", "id", "-", "-", "-", "label"))
 
@@ -28,13 +28,11 @@ def read_trials(
 ) -> list[Trial]:
     """The trials of the list `in_the_wild.eval.txt`, of a key (file or folder), or of both; by default of `meta.csv` in `audio`.
 
-    With a list alone the labels are unknown. Raises DataError as `read_keyed_trials` and `find_file` do.
+    With a list alone the labels are unknown. Raises DataError as `keyed_reader` says.
     """
-    if keys:
-        keys = find_file(keys, PLACES, "keys of In-the-Wild")
-    elif not protocol:
+    if not (keys or protocol):
         keys = find_file(audio, ("meta.csv",), "key of In-the-Wild")
-    return read_keyed_trials(audio, protocol, keys, read_key, allow_missing)
+    return keyed_reader(read_key, PLACES, "keys of In-the-Wild")(audio, protocol, keys, allow_missing)
 
 
 CORPUS = Corpus(

@@ -1,10 +1,10 @@
 """Downloads, checks and unpacks a corpus, and writes its manifests: see `download.sh`."""
 
-import argparse
 import gzip
 import http.client
 import shlex
 import shutil
+import stat
 import sys
 import tarfile
 import zipfile
@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from tqdm import tqdm
 
-from fairseq_ckpt.cli.common import HelpFormatter, add_help
+from fairseq_ckpt.cli.common import HelpFormatter, Parser, add_help
 from fairseq_ckpt.errors import CheckpointError
 from fairseq_ckpt.published import PUBLISHED
 from protocols import DataError, UserError
@@ -26,7 +26,13 @@ from sls_plugin.__main__ import main as sls
 from sls_plugin.cli.common import exit_on_broken_pipe
 
 ARCHIVES = (".zip", ".tar", ".tar.gz")
+MARKS = (".unpacked", ".part", ".etag", ".wrong")  # of files beside an archive, here and in fairseq_ckpt.downloading
 BLOCK = 1 << 20  # bytes
+# What the readers of archives raise on damaged ones.
+DAMAGES = (tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError, NotImplementedError, ValueError)
+MAX_EXPANSION = 50  # an archive of recordings is about as large as they are, one of text a tenth
+SMALLEST_LIMIT = 1_000_000_000  # bytes that any archive may hold
+MAX_MEMBERS = 5_000_000
 EXAMPLES = """\
 examples:
   bash recipes/data/download.sh asvspoof2019-la --dest CORPORA
@@ -58,7 +64,7 @@ def _model(file: Published, n_gigabytes: float) -> Offer:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command: 0 on success, 1 on a problem, reported in one line; exits 2 on wrong usage."""
     known = offers()
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="download.sh",
         description="Download, check and unpack a corpus, and write its manifests; or download a pre-trained model.",
         epilog=f"{EXAMPLES}\ncorpora and models:\n{table(known)}",
@@ -170,26 +176,32 @@ def fetch(file: Published, folder: Path, page: str) -> None:
 def unpack(archive: Path, folder: Path) -> None:
     """Unpack a tar or zip archive below a folder; files that were unpacked before stay as they are.
 
-    Raises DataError on an archive that is damaged or cut off, or that would write outside the folder.
+    Raises DataError on an archive that is damaged or cut off, that would write outside the folder, that would fill the disk,
+    or that holds files which mark the state of downloads.
     """
     try:
         if archive.suffix == ".zip":
             with zipfile.ZipFile(archive) as file:
-                for member in with_progress(file.infolist(), archive):
+                for member in within_limits(with_progress(file.infolist(), archive), archive):
+                    require_plain(member.filename, folder, is_plain_zip_member(member))
                     if not is_unpacked(folder / member.filename, member.file_size):
                         file.extract(member, folder)
             return
         with tarfile.open(archive) as file:
             file.extraction_filter = getattr(tarfile, "data_filter", None)  # Python has it from 3.11.4 on
-            for member in with_progress(file, archive):
+            for member in within_limits(with_progress(file, archive), archive):
+                require_plain(member.name, folder, member.isfile() or member.isdir())
                 if not is_unpacked(folder / member.name, member.size):
-                    require_plain(member, folder)
                     file.extract(member, folder)
             while file.fileobj.read(BLOCK):  # to the end, where gzip checks its checksum
                 pass
-    except (tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError) as error:
+    except DAMAGES as error:
         reason = next(iter(str(error).splitlines()), type(error).__name__).rstrip(":")
         raise DataError(f"{archive}: cannot be unpacked ({reason}): move it away and give the same command again") from None
+    except RuntimeError as error:
+        if isinstance(error, UserError):
+            raise
+        raise DataError(f"{archive}: cannot be unpacked (encrypted): move it away and give the same command again") from None
 
 
 def with_progress(members: Iterable, archive: Path) -> Iterable:
@@ -197,12 +209,32 @@ def with_progress(members: Iterable, archive: Path) -> Iterable:
     return tqdm(members, desc=f"unpacking {archive.name}", unit="file", leave=False, disable=None)
 
 
-def require_plain(member: tarfile.TarInfo, folder: Path) -> None:
-    """TarError on what no corpus holds: links, devices, and names that lead out of the folder."""
-    if not (member.isfile() or member.isdir()):
-        raise tarfile.TarError(f"{member.name} is neither a file nor a folder")
-    if not (folder / member.name).resolve().is_relative_to(folder.resolve()):
-        raise tarfile.TarError(f"{member.name} leads out of the folder")
+def within_limits(members: Iterable, archive: Path) -> Iterable:
+    """The members of an archive, as long as there are not too many and they do not unpack to far more than its size."""
+    largest = max(MAX_EXPANSION * archive.stat().st_size, SMALLEST_LIMIT)
+    n_bytes = 0
+    for number, member in enumerate(members):
+        n_bytes += member.size if isinstance(member, tarfile.TarInfo) else member.file_size
+        if number >= MAX_MEMBERS or n_bytes > largest:
+            raise tarfile.TarError(f"it unpacks to more than {MAX_EXPANSION} times its size, or to too many files")
+        yield member
+
+
+def is_plain_zip_member(member: zipfile.ZipInfo) -> bool:
+    """Whether a member is a file or folder by the mode that Unix programs write; others write none."""
+    kind = stat.S_IFMT(member.external_attr >> 16)
+    return kind in (0, stat.S_IFREG, stat.S_IFDIR)
+
+
+def require_plain(name: str, folder: Path, is_plain: bool) -> None:
+    """TarError on what no corpus holds: links, devices, names that lead out of the folder, and marks of other downloads."""
+    printable = name if name.isprintable() else ascii(name)
+    if not is_plain:
+        raise tarfile.TarError(f"{printable} is neither a file nor a folder")
+    if "\\" in name or not (folder / name).resolve().is_relative_to(folder.resolve()):
+        raise tarfile.TarError(f"{printable} leads out of the folder")
+    if name.rstrip("/").lower().endswith(MARKS):
+        raise tarfile.TarError(f"{printable} has a name that marks the state of a download")
 
 
 def is_unpacked(path: Path, n_bytes: int) -> bool:

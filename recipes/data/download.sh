@@ -7,6 +7,9 @@
 #
 # Given again it resumes where it broke off, and does nothing when everything is there. It deletes nothing.
 set -euo pipefail
+case " $* " in
+    *" -h "* | *" --help "*) sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"; exit ;;  # without installing anything
+esac
 here=$PWD
 cd "$(dirname "$0")/../.."
 root=$PWD

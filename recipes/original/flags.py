@@ -10,6 +10,10 @@ AUDIO, PROTOCOL, CORPUS = "`sls prepare --audio`", "`sls prepare --protocol`", "
 FOLDERS = "names `--save-dir` and `--tensorboard-logdir`"
 
 
+class UsageError(Exception):
+    """A command that the original refuses, or that has no counterpart here: exit status 2."""
+
+
 def count(text: str) -> int:
     """A whole number >= 1; below, the originals fail or train nothing, and fairseq takes 0 as no limit."""
     number = int(text)
@@ -46,7 +50,7 @@ class Flag:
         return "; ".join(dict.fromkeys(filter(None, parts))) or f"nothing: {self.dropped}"
 
     def add_to(self, parser: argparse.ArgumentParser, name: str) -> None:
-        if isinstance(self.default, bool):
+        if isinstance(self.default, bool) and not self.kind:
             parser.add_argument(name, action="store_const", const=not self.default)
         elif isinstance(self.default, list):
             parser.add_argument(name, type=float, nargs=len(self.default))
@@ -121,7 +125,6 @@ SSL_DF_FLAGS = SSL_LA_FLAGS | {
 }
 
 
-
 @dataclass(frozen=True, slots=True)
 class Files:
     """A protocol below --protocols_path and the folder of its recordings below --database_path."""
@@ -161,11 +164,11 @@ class Original:
 
 SLS = Original(
     "sls_xlsr_300m", SLS_FLAGS, Files(f"ASVspoof_DF_cm_protocols/{LA_TRAIN}", "ASVspoof2019_LA_train"), LA_DEV, AS_GIVEN,
-    ("--best-checkpoint-metric", "train_loss", "--patience", "1"), scoring_batch=8,
+    ("--best-checkpoint-metric", "train_loss_batch_mean", "--patience", "1"), scoring_batch=8,
 )  # fmt: skip
 REPRODUCTION = Original(
     "sls_xlsr_300m", REPRODUCTION_FLAGS, SLS.train, LA_DEV, AS_GIVEN,
-    ("--augment-validation", "--best-checkpoint-metric", "loss"), scoring_batch=4,
+    ("--augment-validation", "--best-checkpoint-metric", "loss_batch_mean"), scoring_batch=4,
 )  # fmt: skip
 SSL_LA = Original(
     "xlsr_aasist_300m", SSL_LA_FLAGS,
@@ -183,6 +186,13 @@ ORIGINALS = {
     "sls_asvspoof": REPRODUCTION,
     "main_SSL_LA.py": SSL_LA,
     "main_SSL_DF.py": SSL_DF,
+}
+OWNERS = {  # whose programs they are, for --of
+    "sls": ("main.py",),
+    "reproduction": ("main.py", "sls_asvspoof", "sls_asvspoof.train", "sls_asvspoof.evaluate"),
+    "ssl": ("main_SSL_LA.py", "main_SSL_DF.py"),
+    "mamba": ("main.py",),
+    "aasist": ("main.py",),
 }
 SCORED = {  # CORPUS of `sls prepare` and folder of the manifest; 2021 PA is a plain list
     "LA": ("asvspoof2021-la", "LA21"),

@@ -15,19 +15,13 @@ from itertools import dropwhile, takewhile
 from pathlib import Path
 from typing import Any, NoReturn
 
-from .flags import EVALUATED, EVALUATIONS, ORIGINALS, PHASES, RAWBOOST, SCORED, Flag, Original
+from .experiments import AASIST_FLAGS, MAMBA_FLAGS, FileError, aasist, mamba
+from .flags import EVALUATED, EVALUATIONS, ORIGINALS, OWNERS, PHASES, RAWBOOST, SCORED, SLS_FLAGS, Flag, Original, UsageError
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = "recipes/original/README.md"
+MAINS = {"sls": SLS_FLAGS, "mamba": MAMBA_FLAGS, "aasist": AASIST_FLAGS}  # each has a main.py
 WIDTH = 120
-
-
-class UsageError(Exception):
-    """A command that the original refuses, or that has no counterpart here: exit status 2."""
-
-
-class FileError(Exception):
-    """A configuration file that cannot be read: exit status 1."""
 
 
 # From the words of a command to the values of its flags
@@ -192,10 +186,49 @@ def evaluation(name: str, words: Sequence[str]) -> list[str]:
     return command if values["track"] == "Wild" else [*command, "--phase", PHASES[values["phase"]]]  # In-the-Wild has no phases
 
 
-def translation(command: str) -> str:
-    """The lines to paste: the commands of this project, then remarks as comments."""
+def experiment(owner: str, words: Sequence[str]) -> tuple[list[list[str]], list[str]]:
+    """A run of recipes/train.sh or recipes/score.sh, and remarks."""
+    flags = MAINS[owner]
+    given = given_flags(f"main.py of {owner}", flags, words)
+    values = {destination(flag): entry.default for flag, entry in flags.items()} | given
+    train, score = (str(Path(*([] if Path.cwd() == ROOT else [ROOT]), "recipes", name)) for name in ("train.sh", "score.sh"))
+    command, remarks = mamba(values, train) if owner == "mamba" else aasist(values, train, score)
+    dropped = [f"{flag} is dropped: {entry.dropped}" for flag, entry in flags.items() if entry.dropped]
+    dropped = [remark for remark in dropped if destination(remark.split()[0]) in given]
+    return [command], [*dropped, *remarks, f"{PAGE} lists what it needs and what differs"]
+
+
+def owner_of(name: str, words: Sequence[str], of: str | None) -> str | None:
+    """Whose program it is. UsageError where several originals take the command, or where `of` has no such program."""
+    if of is not None:
+        if name not in OWNERS[of]:
+            raise UsageError(f"{of} has no {name}: its programs are {', '.join(OWNERS[of])}")
+        return of
+    if name != "main.py":
+        return None
+    takers = [owner for owner in MAINS if _takes(owner, words)]
+    if len(takers) > 1:
+        choices = " or ".join(f"--of {owner}" for owner in takers)
+        raise UsageError(f"main.py: {' and '.join(takers)} both take these flags: say whose command it is with {choices}")
+    return takers[0] if takers else "sls"
+
+
+def _takes(owner: str, words: Sequence[str]) -> bool:
+    try:
+        given = given_flags("main.py", MAINS[owner], words)
+    except UsageError:
+        return False
+    return owner != "aasist" or "config" in given
+
+
+def translation(command: str, of: str | None = None) -> str:
+    """The lines to paste: the commands of this project, then remarks as comments. `of` says whose program it is."""
     environment, name, words = split(command)
-    if name in ORIGINALS:
+    owner = owner_of(name, words, of)
+    if owner in ("mamba", "aasist"):
+        commands, remarks = experiment(owner, words)
+    elif name in ORIGINALS:
+        name = "sls_asvspoof.train" if owner == "reproduction" else name
         original = ORIGINALS[name]
         values, given, remarks = read_flags(name, words)
         scores = values["eval"] or values["track"] == "In-the-Wild"  # that track never trains
@@ -255,14 +288,17 @@ def quoted(word: str) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the translation. Exit status 1 when a configuration file cannot be read, 2 when the command cannot be translated."""
     parser = argparse.ArgumentParser(
-        description="Translate a command of SLS (main.py), of its reproduction (python -m sls_asvspoof.train, .evaluate) or of "
-        "SSL_Anti-spoofing (main_SSL_LA.py, main_SSL_DF.py), or their evaluation scripts (evaluate_*.py), to commands of this "
-        f"project. Flags that are not given have the original's defaults. {PAGE} lists every flag.",
+        description="Translate a command of SLS, XLSR-Mamba or AASIST (main.py), of the reproduction of SLS (python -m "
+        "sls_asvspoof.train, .evaluate) or of SSL_Anti-spoofing (main_SSL_LA.py, main_SSL_DF.py), or their evaluation scripts "
+        "(evaluate_*.py), to commands of this project. Flags that are not given have the original's defaults. "
+        f"{PAGE} lists every flag.",
         epilog='Example: python recipes/from_original.py "python main.py --track=DF --lr=0.000001 --batch_size=5"',
     )
     parser.add_argument("command", metavar="COMMAND", help="the original's command, in one pair of quotes")
+    parser.add_argument("--of", choices=OWNERS, help="whose command it is, where several originals take it")
+    args = parser.parse_args(arguments)
     try:
-        print(translation(parser.parse_args(arguments).command), end="")
+        print(translation(args.command, args.of), end="")
     except (UsageError, FileError) as error:
         print(f"from_original.py: error: {error}", file=sys.stderr)
         return 1 if isinstance(error, FileError) else 2

@@ -4,3 +4,4 @@ if [ "${VENV:=.venv}" != none ]; then
     source "$VENV/bin/activate"
 fi
 export PYTHONPATH=$PWD${PYTHONPATH:+:$PYTHONPATH}
+export PYTHONSAFEPATH=1  # a folder `recipes` or `protocols` where the user works is not taken for ours

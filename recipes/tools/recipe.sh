@@ -200,6 +200,14 @@ train_seeds() {
     for one in $(items "$seed"); do train_run "$dest/seed$one" "$one" "${files[@]}" -- "${overrides[@]}"; done
 }
 
+# average_seeds: DEST/seedS/average.pt, the mean of the epochs that were the best in validation, of each seed.
+average_seeds() {
+    local one
+    for one in $(items "$seed"); do
+        once "$dest/seed$one/average.pt" python -m recipes.tools.averaging "$dest/seed$one" "$dest/seed$one/average.pt"
+    done
+}
+
 # score_run RUN CHECKPOINT: every track with a checkpoint, and the metrics of its scores.
 score_run() {
     local track options

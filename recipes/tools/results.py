@@ -120,8 +120,7 @@ def _training_row(run: str, log: Sequence[Record], metric: str) -> tuple[str, ..
     # Of an epoch that was trained again after a stop, the latest record counts.
     trained = {record["epoch"]: record for record in log if record.get("split") == "train"}
     measured = [record for record in validations(log) if record.get(metric) is not None]
-    # On a tie fairseq keeps the last epoch as checkpoint_best.pt.
-    best = min(reversed(measured), key=lambda record: record[metric], default={"epoch": max(trained, default=0)})
+    best = min(measured, key=lambda record: record[metric], default={"epoch": max(trained, default=0)})
     eer = best.get("eer")
     facts = (trained.get(best["epoch"], {}).get("loss"), best.get("loss"), None if eer is None else 100 * eer)
     wall = timedelta(seconds=round(max((record["wall"] for record in log if "wall" in record), default=0)))

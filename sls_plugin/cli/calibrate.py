@@ -51,7 +51,9 @@ def run(args: argparse.Namespace) -> int:
     from sls_plugin.evaluation.fusion import learn_fusion  # slow to import
     from sls_plugin.scores.score_file import write_scores
 
-    fusion = learn_fusion(args.scores, read_keys(args.corpus, args.keys, args.phase))
+    keys = read_keys(args.corpus, args.keys, args.phase)
+    refuse_inputs(args.output, keys.files)  # --keys may name their folder
+    fusion = learn_fusion(args.scores, keys)
     for warning in fusion.warnings:
         print(f"sls calibrate: warning: {warning}", file=sys.stderr)
     ratios = fusion.likelihood_ratios(args.apply)

@@ -15,6 +15,7 @@ from protocols import SettingError, UserError
 from protocols.audio_format import samples_of
 from protocols.corpora import canonical_name
 from protocols.keys import PHASES, corpora_with_keys
+from sls_plugin.data.cores import n_cores
 
 FEWEST_RESAMPLES, MOST_RESAMPLES = 100, 100_000  # fewer have no 95 % interval, more add nothing
 
@@ -98,6 +99,22 @@ def finite_number(text: str) -> float:
     return number
 
 
+def share(text: str) -> float:
+    """A number between 0 and 1, both excluded, such as a rate or a probability."""
+    number = finite_number(text)
+    if not 0 < number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1: write 1 % as 0.01")
+    return number
+
+
+def resamples(text: str) -> int:
+    """A number of resamples that have a 95 % interval, or 0 for none."""
+    number = not_negative(text)
+    if number and not FEWEST_RESAMPLES <= number <= MOST_RESAMPLES:
+        raise argparse.ArgumentTypeError(f"{text} resamples: give {FEWEST_RESAMPLES} to {MOST_RESAMPLES:,}, or 0 for none")
+    return number
+
+
 def duration(text: str) -> float:
     """Seconds: at least one sample at 16 kHz, at most an hour."""
     try:
@@ -121,7 +138,7 @@ def add_resampling(parser: argparse.ArgumentParser, default: int) -> None:
     """The options of a bootstrap."""
     group = parser.add_argument_group("confidence intervals")
     group.add_argument(
-        "--bootstrap", metavar="N", type=_resamples, default=default,
+        "--bootstrap", metavar="N", type=resamples, default=default,
         help="95 %% intervals of the EER from N resamples of the trials, such as 1000; 0 for none (default: %(default)s)",
     )
     group.add_argument(
@@ -159,16 +176,10 @@ def add_computing(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("computing")
     group.add_argument("--batch-size", metavar="N", type=positive, default=8, help="clips per batch (default: %(default)s)")
     group.add_argument("--device", metavar="NAME", help="cpu, cuda, cuda:1, ... (default: cuda where there is one)")
+    n_workers = min(2, n_cores())
     group.add_argument(
-        "--num-workers", metavar="N", type=not_negative, default=2, help="processes that decode (default: %(default)s)"
+        "--num-workers", metavar="N", type=not_negative, default=n_workers, help="processes that decode (default: %(default)s)"
     )
-
-
-def _resamples(text: str) -> int:
-    number = not_negative(text)
-    if number and not FEWEST_RESAMPLES <= number <= MOST_RESAMPLES:
-        raise argparse.ArgumentTypeError(f"{text} resamples: give {FEWEST_RESAMPLES} to {MOST_RESAMPLES:,}, or 0 for none")
-    return number
 
 
 def _whole_number(text: str, lowest: int) -> int:

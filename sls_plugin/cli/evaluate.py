@@ -53,6 +53,7 @@ def run(args: argparse.Namespace) -> int:
         raise argparse.ArgumentError(None, "--by-speaker needs --bootstrap")
     bootstrap = Bootstrap(args.bootstrap, args.by_speaker) if args.bootstrap else None
     keys = read_keys(args.corpus, args.keys, args.phase)
+    refuse_inputs(args.json, keys.files)  # --keys may name their folder
     evaluation = evaluate(args.scores, keys, args.allow_missing, args.negate, bootstrap)
     if args.json:
         with replacing(args.json) as temporary:

@@ -5,7 +5,7 @@ from collections import Counter
 from pathlib import Path
 
 from sls_plugin.cli.common import add_computing, add_recordings
-from sls_plugin.scores.outputs import refuse_inputs
+from sls_plugin.scores.outputs import refuse_inputs, refuse_recordings
 
 HELP = "show the weight of each layer of a trained SLS, class by class"
 
@@ -38,6 +38,7 @@ def run(args: argparse.Namespace) -> int:
 
     refuse_inputs(args.output, map(Path, (args.checkpoint, *args.inputs)))
     trials = read_inputs(args.inputs)
+    refuse_recordings(args.output, trials)
 
     from sls_plugin.inference.layer_weights import layer_weights_of, write_layer_weights  # slow to import
 

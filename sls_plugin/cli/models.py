@@ -10,15 +10,15 @@ EPILOG = """\
 --arch is what `fairseq-train --arch` takes. GFLOP: one clip of 64,600 samples (4.04 s). Clips:
 samples at 16 kHz that the model takes; after a semicolon the published length, for --max-samples.
 EER (%) on the evaluation sets of ASVspoof 2019 LA, 2021 LA, 2021 DF and In-the-Wild: as published
-by the authors, who trained on ASVspoof 2019 LA. Layout: the authors' own files that are scored as
-they are, by the name that `python -m fairseq_ckpt inspect FILE` gives them. Detectors with xlsr in
-their name are trained from XLS-R: `--w2v-path` takes the layouts xlsr and huggingface.
+by the authors, who trained on ASVspoof 2019 LA. File: whether the authors' own file is scored as
+it is. Detectors with xlsr in their name are trained from XLS-R: `--w2v-path` takes the layouts
+xlsr and huggingface.
 
 example:
   sls models
 """
-COLUMNS = ("--arch", "parameters", "GFLOP", "clips", "19 LA", "21 LA", "21 DF", "wild", "layout")
-LEFT = ("--arch", "clips", "layout")  # columns of text; the others hold numbers
+COLUMNS = ("--arch", "parameters", "GFLOP", "clips", "19 LA", "21 LA", "21 DF", "wild", "file")
+LEFT = ("--arch", "clips", "file")  # columns of text; the others hold numbers
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,7 +50,7 @@ def table() -> list[tuple[str, ...]]:
                 "-" if eer is None else f"{eer:.2f}"
                 for eer in (card.eer_2019_la, card.eer_2021_la, card.eer_2021_df, card.eer_in_the_wild)
             ),
-            detector.name if detector.layout else "-",
+            "yes" if detector.layout else "-",
         )
         for detector in DETECTORS
         for card in detector.cards

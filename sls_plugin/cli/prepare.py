@@ -11,6 +11,7 @@ from protocols.preparation import OPTIONS, first_of_each_class, read_corpus
 from protocols.recordings import with_durations
 from protocols.trial import LABELS
 from sls_plugin.cli.common import help_table, positive
+from sls_plugin.scores.outputs import refuse_inputs
 
 HELP = "write the manifest of a corpus"
 
@@ -48,13 +49,14 @@ def run(args: argparse.Namespace) -> int:
     """Write the manifest DATA/SPLIT.tsv and print one line that sums it up."""
     if not args.split or Path(args.split).name != args.split:
         raise argparse.ArgumentError(None, f"--split {args.split!r}: give a plain name, such as train, dev or eval")
+    manifest = args.dest / f"{args.split}.tsv"
+    refuse_inputs(manifest, filter(None, (args.protocol, args.keys)))
     options = {name: value for name in OPTIONS if (value := getattr(args, name))}
     trials, note = read_corpus(CORPORA[args.corpus], args.audio, options, args.check)
     if args.limit:
         trials = first_of_each_class(trials, args.limit)
     if not args.no_durations:
         trials = with_durations(trials)
-    manifest = args.dest / f"{args.split}.tsv"
     write_manifest(manifest, trials)
     print(f"{_summary(trials)}{note}: {manifest}")
     return 0

@@ -54,6 +54,7 @@ def run(args: argparse.Namespace) -> int:
         raise SystemExit(f"sls report: error: no {error.name}: pip install 'sls-plugin[report]'") from None
 
     keys = read_keys(args.corpus or "labels", args.keys, args.phase) if args.keys else None
+    refuse_inputs(args.output, keys.files if keys else ())  # --keys may name their folder
     bootstrap = Bootstrap(args.bootstrap, args.by_speaker) if args.bootstrap else None
     page = build_report(args.scores, keys, args.threshold, args.title, args.note, args.allow_missing, bootstrap)
     with replacing(args.output) as temporary:

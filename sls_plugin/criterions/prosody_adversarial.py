@@ -145,6 +145,6 @@ class ProsodyAdversarial(DetectionCriterion):
         """`loss` is that of the classes, so that runs with different lambda compare; `content_loss` is the discriminator's."""
         n_trials = sum(int(log["nsentences"]) for log in logging_outputs)
         for name, summed in MEANS.items():
-            if n_trials and summed in logging_outputs[0]:
+            if summed in logging_outputs[0]:  # without a clip too, otherwise fairseq logs a loss of -1
                 total = sum(float(log[summed]) for log in logging_outputs)
-                metrics.log_scalar(name, total / n_trials, n_trials, round=6)
+                metrics.log_scalar(name, total / max(n_trials, 1), n_trials, priority=2, round=6)

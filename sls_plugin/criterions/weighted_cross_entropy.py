@@ -67,22 +67,33 @@ class WeightedCrossEntropy(DetectionCriterion):
         loss = F.cross_entropy(output, label, weights, reduction="sum")
         sample_size = weights[label].sum()
         log = self.logging_output(model, output, label, loss) | {"sample_size": sample_size}
+        if not model.training:
+            log["batch_mean"] = len(label) * loss.detach() / sample_size if sample_size else loss.detach()
         if layer_weights is not None:
             log |= {f"layer_{number:02}": weights_of_clips.sum() for number, weights_of_clips in enumerate(layer_weights)}
         return loss, sample_size, log
 
     @staticmethod
     def reduce_metrics(logging_outputs: Sequence[dict[str, Any]]) -> None:
+        """`loss` is the mean over class weights; `loss_batch_mean`, on which the originals select, that over batches.
+
+        In the latter each batch is divided by its own class weights and counts by its number of clips.
+        """
+
         def total(name: str) -> float:
             return float(sum(log[name] for log in logging_outputs))
 
         n_trials, weight = total("nsentences"), total("sample_size")
+        mean = total("loss") / weight if weight else 0.0
+        metrics.log_scalar("loss", mean, weight, priority=2, round=6)  # without a clip too, otherwise fairseq logs -1
+        # A call has the batch of one update in training, which all workers share, and whole batches in validation.
+        batch_mean = total("batch_mean") / n_trials if n_trials and "batch_mean" in logging_outputs[0] else mean
+        metrics.log_scalar("loss_batch_mean", batch_mean, n_trials, priority=3)
         if n_trials:
-            metrics.log_scalar("loss", total("loss") / weight if weight else 0.0, weight, round=6)
             metrics.log_scalar("accuracy", total("correct") / n_trials, n_trials, round=4)
             for name in logging_outputs[0]:
                 if name.startswith("layer_"):  # the mean weight of a layer, in validation
-                    metrics.log_scalar(name, total(name) / n_trials, n_trials, round=6)
+                    metrics.log_scalar(name, total(name) / n_trials, n_trials, priority=1000, round=6)
 
 
 def balanced_weights(n_spoof: int, n_bonafide: int) -> str:

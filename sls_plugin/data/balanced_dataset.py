@@ -6,7 +6,7 @@ import numpy as np
 
 from protocols import DataError
 
-from .clip_dataset import CLASSES
+from .clip_dataset import CLASSES, random_state
 from .trial_dataset import TrialDataset
 
 
@@ -29,7 +29,7 @@ class BalancedTrialDataset(TrialDataset):
         return 2 * self.largest
 
     def ordered_indices(self) -> np.ndarray:
-        rng = self._random_state()
+        rng = random_state(self.seed, self.epoch)
         draws = []
         for members in self.members:
             passes = -(-self.largest // len(members))

@@ -1,6 +1,6 @@
 """Batches of clips from trials; without fairseq, which an exported detector does not need."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,14 @@ from .audio import fit_length, read_audio
 
 CLASSES = ("spoof", "bonafide")  # index = label: bona fide 1, spoof 0
 UNKNOWN = -1  # the label of a trial whose class is not known
+
+
+Augmentation = Callable[[np.ndarray, np.random.RandomState], np.ndarray]  # of a whole utterance
+
+
+def random_state(*key: int) -> np.random.RandomState:
+    """A generator for a key, such as a seed and a trial; of numpy's legacy kind, which RawBoost's authors used."""
+    return np.random.RandomState(np.random.MT19937(np.random.SeedSequence(key)))
 
 
 @dataclass(frozen=True)

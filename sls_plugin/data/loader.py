@@ -1,14 +1,20 @@
-"""Batches from a DataLoader; a killed worker is reported where its batch is awaited."""
+"""Batches from a DataLoader, without shared memory; a killed worker is reported where its batch is awaited."""
 
 import signal
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from multiprocessing.reduction import ForkingPickler
+from types import TracebackType
 from typing import Any
 
+import numpy as np
+import torch
+from torch.multiprocessing.reductions import reduce_tensor
 from torch.utils.data import DataLoader
 
-from protocols import DataError
+from protocols import DataError, UserError
 
 WORKER_DIED = "DataLoader worker (pid"  # the beginning of torch's messages
 REMEDY = "a data loader worker was killed (out of memory?): lower --num-workers or --batch-size"
@@ -18,6 +24,8 @@ _torch_handler: Any = None  # of SIGCHLD; torch installs it with the first loade
 
 def iterate(loader: DataLoader) -> Iterator[Any]:
     """The batches of a loader; DataError when one of its workers was killed, most often by the out-of-memory killer.
+
+    A UserError of a worker is raised with its own message.
 
     torch reports a dead worker from a handler of SIGCHLD, which interrupts the main thread anywhere: in the model, in a
     write to a file, in the caller's code. Here that handler is installed only while a batch is awaited.
@@ -38,12 +46,45 @@ def _start(loader: DataLoader) -> tuple[Iterator[Any], Any]:
     """Start the workers: an iterator over the batches, and the handler of SIGCHLD that the caller had."""
     global _torch_handler
     before = signal.getsignal(signal.SIGCHLD)
-    batches = iter(loader)
+    with _inherited(_only_errors_of_their_own):
+        send_tensors_by_value()
+        try:
+            batches = iter(loader)
+        finally:
+            ForkingPickler.register(torch.Tensor, reduce_tensor)  # only the workers send by value, not the caller's processes
     installed = signal.getsignal(signal.SIGCHLD)
     if installed is not before:
         _torch_handler = installed
         signal.signal(signal.SIGCHLD, before)
     return batches, before
+
+
+def send_tensors_by_value() -> None:
+    """Let this process, and the workers that it forks, send tensors through pipes instead of shared memory.
+
+    A container has 64 MiB of shared memory by default, and a worker that finds it full neither dies nor delivers.
+    """
+    ForkingPickler.register(torch.Tensor, _reduce_by_value)
+
+
+def _reduce_by_value(tensor: torch.Tensor) -> tuple[Callable[[np.ndarray], torch.Tensor], tuple[np.ndarray]]:
+    return torch.from_numpy, (tensor.numpy(),)
+
+
+@contextmanager
+def _inherited(excepthook: Callable[..., None]) -> Iterator[None]:
+    """Workers that are forked meanwhile print with this hook what no code of theirs caught."""
+    before, sys.excepthook = sys.excepthook, excepthook
+    try:
+        yield
+    finally:
+        sys.excepthook = before
+
+
+def _only_errors_of_their_own(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+    """A run that ends breaks its connections to the workers: their thread that hands over tensors has nothing to report."""
+    if not isinstance(error, (ConnectionError, EOFError)):
+        sys.__excepthook__(kind, error, traceback)
 
 
 @contextmanager
@@ -62,10 +103,20 @@ def _handling_deaths(callers_handler: Any) -> Iterator[None]:
 def _dead_workers_reported() -> Iterator[None]:
     try:
         yield
+    except UserError as error:
+        raise type(error)(own_words(error)) from None
     except (RuntimeError, ConnectionError, EOFError) as error:
         if not is_worker_death(error):
             raise
         raise DataError(REMEDY) from None
+
+
+def own_words(error: BaseException) -> str:
+    """The message of an error, also of one that a worker raised: torch puts the worker's traceback before it."""
+    last_line = (str(error).strip().splitlines() or [""])[-1]
+    for kind in UserError.__subclasses__():
+        last_line = last_line.removeprefix(f"{kind.__module__}.{kind.__qualname__}: ")
+    return last_line
 
 
 def is_worker_death(error: BaseException) -> bool:

@@ -10,17 +10,16 @@ from fairseq.dataclass import ChoiceEnum
 from protocols import Trial
 
 from .audio import fit_length, read_audio
-from .clip_dataset import ClipDataset, Segment
-from .rawboost import RawBoost
+from .clip_dataset import Augmentation, ClipDataset, Segment, random_state
 
 Crop = ChoiceEnum(["start", "random"])
-Padding = ChoiceEnum(["tile", "zero"])
+Padding = ChoiceEnum(["tile", "zero", "zero_normalized"])
 
 
 class TrialDataset(ClipDataset, FairseqDataset):
     """The trials of one split as fairseq samples.
 
-    Random draws (order, RawBoost, crop) depend on (seed, epoch, trial) alone: the same for any number of workers.
+    Random draws (order, augmentation, crop) depend on (seed, epoch, trial) alone: the same for any number of workers.
     """
 
     def __init__(
@@ -30,34 +29,30 @@ class TrialDataset(ClipDataset, FairseqDataset):
         segment: Segment,
         *,
         name: str = "trials",
-        rawboost: RawBoost | None = None,
+        augment: Augmentation | None = None,
         shuffle: bool = False,
         seed: int = 1,
         skip_broken: bool = False,
     ) -> None:
         super().__init__(trials, audio_root, segment, skip_broken=skip_broken)
         self.name = name
-        self.rawboost = rawboost
+        self.augment = augment
         self.shuffle = shuffle
         self.seed = seed
         self.epoch = 1
 
     def waveform(self, trial: Trial) -> np.ndarray:
         """The input of the model for a trial in this epoch: float32, (segment.n_samples,)."""
-        if self.rawboost is None and self.segment.crop == "start":
+        if self.augment is None and self.segment.crop == "start":
             return super().waveform(trial)
         waveform = read_audio(self.audio_root / trial.audio)
-        rng = self._random_state(*trial.id.encode())
-        if self.rawboost is not None:
-            waveform = self.rawboost(waveform, rng)
+        rng = random_state(self.seed, self.epoch, *trial.id.encode())
+        if self.augment is not None:
+            waveform = self.augment(waveform, rng)
         start = 0
         if self.segment.crop == "random":
             start = rng.randint(max(0, len(waveform) - self.segment.n_samples) + 1)
         return fit_length(waveform, self.segment.n_samples, self.segment.padding, start)
-
-    def _random_state(self, *key: int) -> np.random.RandomState:
-        """A generator seeded for this epoch and key; of numpy's legacy kind, which RawBoost's authors used."""
-        return np.random.RandomState(np.random.MT19937(np.random.SeedSequence([self.seed, self.epoch, *key])))
 
     @property
     def can_reuse_epoch_itr_across_epochs(self) -> bool:
@@ -69,7 +64,7 @@ class TrialDataset(ClipDataset, FairseqDataset):
     def ordered_indices(self) -> np.ndarray:
         """The order of the trials in this epoch; fairseq itself shuffles only whole batches."""
         if self.shuffle:
-            return self._random_state().permutation(len(self))
+            return random_state(self.seed, self.epoch).permutation(len(self))
         return np.arange(len(self))
 
     def num_tokens(self, index: int) -> int:

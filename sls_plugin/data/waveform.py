@@ -1,12 +1,14 @@
 """Converts waveforms in memory, as soundfile or torch give them, to the input of a detector."""
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from protocols import DataError
-from sls_plugin.data.audio import HIGHEST_RATE, LOWEST_RATE, at_16_khz
+from sls_plugin.data.audio import at_16_khz
+from sls_plugin.data.decoding import HIGHEST_RATE, LOWEST_RATE
 
 MOST_CHANNELS = 64
 
@@ -21,6 +23,17 @@ def as_detector_input(waveform: Any, sample_rate: int) -> np.ndarray:
     >>> as_detector_input(stereo, sample_rate=48_000).shape
     (16000,)
     """
+    return np.concatenate(list(as_blocks([waveform], sample_rate)))
+
+
+def as_blocks(waveforms: Iterable[Any], sample_rate: int) -> Iterator[np.ndarray]:
+    """The same for a waveform that comes in pieces; the pieces that this gives are of other lengths."""
+    if not LOWEST_RATE <= sample_rate <= HIGHEST_RATE:
+        raise DataError(f"a sample rate of {sample_rate} Hz: give the rate of the waveform in Hz")
+    return at_16_khz(map(_checked, waveforms), sample_rate, Path("the waveform"))
+
+
+def _checked(waveform: Any) -> np.ndarray:
     samples = np.asarray(waveform.detach().cpu().numpy() if hasattr(waveform, "detach") else waveform)
     if samples.ndim not in (1, 2) or samples.size == 0:
         raise DataError(f"a waveform of shape {samples.shape}: give samples, or samples x channels")
@@ -29,9 +42,7 @@ def as_detector_input(waveform: Any, sample_rate: int) -> np.ndarray:
     samples = _mono(_as_float32(samples))
     if not np.isfinite(samples).all():
         raise DataError("the waveform has samples that are not finite (NaN or infinite): give finite samples")
-    if not LOWEST_RATE <= sample_rate <= HIGHEST_RATE:
-        raise DataError(f"a sample rate of {sample_rate} Hz: give the rate of the waveform in Hz")
-    return np.concatenate(list(at_16_khz(iter([samples]), sample_rate, Path("the waveform"))))
+    return samples
 
 
 def _as_float32(samples: np.ndarray) -> np.ndarray:

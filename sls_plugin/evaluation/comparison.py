@@ -33,7 +33,7 @@ def evaluate_together(
     """
     systems = [read_scored_trials(path, keys, allow_missing) for path in score_files]
     if allow_missing:
-        systems = _on_common_trials(systems)
+        systems = on_common_trials(systems)
     evaluations = [evaluate_trials(scored) for scored in systems]
     if not bootstrap:
         return evaluations, []
@@ -50,7 +50,7 @@ def evaluate_together(
     return with_intervals, list(_compared([evaluation.eer for evaluation in evaluations], samples))
 
 
-def _on_common_trials(systems: Sequence[ScoredTrials]) -> list[ScoredTrials]:
+def on_common_trials(systems: Sequence[ScoredTrials]) -> list[ScoredTrials]:
     """The systems on the trials that all of them score."""
     common = set.intersection(*({trial.id for trial in scored.trials} for scored in systems))
     return [scored.restricted_to(common) for scored in systems]

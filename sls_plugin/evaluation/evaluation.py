@@ -204,9 +204,9 @@ def warnings_on_resamples(scored: ScoredTrials, eer: float, bootstrap: Bootstrap
     """Where a confidence interval is too narrow."""
     n_errors = round(eer * min(scored.bonafide.size, scored.spoof.size))
     if n_errors < FEW_ERRORS:
-        yield f"the interval is too narrow: only about {n_errors} trials of the smaller class are in error"
+        yield f"only about {n_errors} trials of the smaller class are in error: the true interval is wider than the one shown"
     if bootstrap.by_speaker and (n_speakers := fewest_speakers(scored)) < FEW_SPEAKERS:
-        yield f"the interval is too narrow: a class has only {n_speakers} speakers"
+        yield f"a class has only {n_speakers} speakers: the true interval is wider than the one shown"
 
 
 def _percent(rate: float) -> str:

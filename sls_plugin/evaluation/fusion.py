@@ -11,6 +11,7 @@ from protocols.keys import Keys
 from sls_plugin.evaluation.scored_trials import read_scored_trials
 from sls_plugin.metrics.calibration import Calibration, fit_calibration
 from sls_plugin.metrics.dcf import cllr
+from sls_plugin.scores.extra_columns import refuse_extra_columns
 from sls_plugin.scores.score_file import read_scores
 
 
@@ -40,9 +41,11 @@ class Fusion:
     def likelihood_ratios(self, paths: Sequence[Path]) -> dict[str, float]:
         """The natural-log likelihood ratio of each trial in other score files, one per system, in the order of the first.
 
-        Raises DataError when the files do not have the same trials.
+        Raises DataError when the files do not have the same trials, and as `refuse_extra_columns` does.
         """
         first, *others = tables = [read_scores(path) for path in paths]
+        for path, table in zip(paths, tables, strict=True):
+            refuse_extra_columns(path, table)
         for path, table in zip(paths[1:], others, strict=True):
             if differing := first.keys() ^ table.keys():
                 what = f"{len(differing):,} trials are only in it or only in {paths[0]}, such as {min(differing)!r}"

@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from protocols import DataError, Trial
+from protocols.files import split_fields
 from protocols.keys import Keys
+from sls_plugin.scores.extra_columns import column_remedy
 from sls_plugin.scores.score_file import read_scores, summarise
 
 AUDIO_SUFFIXES = (".wav", ".flac")
@@ -81,13 +83,13 @@ def _matched(path: str | Path, scores: Mapping[str, float], keys: Keys, allow_mi
         summarise([repr(name) for name in unknown], "id is not in the keys", "ids are not in the keys"),
         summarise(missing, "trial of the keys has no score", "trials of the keys have no score"),
     ]
-    raise DataError(f"{path}: {', '.join(filter(None, problems))}: {_remedy(unknown, missing, selected)}")
+    raise DataError(f"{path}: {', '.join(filter(None, problems))}: {_remedy(unknown, scores, selected)}")
 
 
-def _remedy(unknown: Collection[str], missing: Collection[str], key_ids: Collection[str]) -> str:
-    """What to do about unknown ids or missing trials."""
-    if unknown and all(name.split()[0] in key_ids for name in unknown):
-        return "a line is `id score`: remove the columns between, for instance with `awk '{print $1, $NF}'`"
+def _remedy(unknown: Collection[str], scores: Mapping[str, float], key_ids: Collection[str]) -> str:
+    """What to do about unknown ids, or about missing trials where there are none."""
+    if unknown and all(split_fields(name)[0] in key_ids for name in unknown):
+        return column_remedy(f"{name} {scores[name]!r}" for name in unknown)
     if unknown:
         return "check that the keys and the scores are of the same corpus"
     return "score them, or evaluate the rest with --allow-missing"

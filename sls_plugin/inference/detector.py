@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -12,24 +12,33 @@ import torch
 from protocols import DataError, SettingError
 from protocols.audio_format import SAMPLE_RATE, samples_of
 from sls_plugin.data.audio import fit_length, read_audio, read_blocks
-from sls_plugin.data.waveform import as_detector_input
+from sls_plugin.data.waveform import as_blocks, as_detector_input
 from sls_plugin.inference.device import usable_device
 from sls_plugin.inference.engine import ScoringEngine
 from sls_plugin.inference.inputs import read_inputs
 from sls_plugin.inference.load import Card, LoadedDetector, load_detector
-from sls_plugin.inference.run import DTYPES
+from sls_plugin.inference.run import DTYPES, checkpoint_sha256
 from sls_plugin.inference.windows import cut, hop_samples
 
+if TYPE_CHECKING:
+    from sls_plugin.scores.decision import Decision, Verdict
 
-def load(path: str | Path, device: str = "cpu", dtype: str = "float32") -> "Detector":
+
+def load(
+    path: str | Path, device: str = "cpu", dtype: str = "float32", decision: str | Path | None = None
+) -> "Detector":
     """Load a detector: a checkpoint of this project, the original authors' file, or an ONNX file of `sls export`.
 
+    `decision` is a file of `sls threshold`, for verdicts; scores are then of the kind that it was learned from, log-likelihood
+    ratios where `sls score --llr` gave those.
+
     Raises `sls_plugin.UserError` with a message of one line: on a file that is no detector, and on a device or dtype
-    (float32, bfloat16 or float16) that cannot be used.
+    (float32, bfloat16 or float16) that cannot be used; on a decision on scores of another detector.
     """
     if dtype not in DTYPES:
         raise SettingError(f"dtype {dtype}: choose from {', '.join(DTYPES)}")
-    return Detector(load_detector(path), usable_device(device), getattr(torch, dtype))
+    learned = _read_decision(decision, Path(path)) if decision is not None else None
+    return Detector(load_detector(path), usable_device(device), getattr(torch, dtype), learned)
 
 
 class Detector:
@@ -44,10 +53,17 @@ class Detector:
     """
 
     card: Card
+    decision: "Decision | None"
 
-    def __init__(self, loaded: LoadedDetector, device: str, dtype: torch.dtype) -> None:
+    def __init__(
+        self, loaded: LoadedDetector, device: str, dtype: torch.dtype, decision: "Decision | None" = None
+    ) -> None:
         self.card = loaded.card
-        self._engine = ScoringEngine(loaded.model, loaded.segment, device=device, dtype=dtype, batch_size=8, num_workers=0)
+        self.decision = decision
+        llr = bool(decision and decision.source.settings and decision.source.settings.llr)
+        self._engine = ScoringEngine(
+            loaded.model, loaded.segment, device=device, dtype=dtype, batch_size=8, num_workers=0, llr=llr
+        )
 
     def score(self, recording: Any, sample_rate: int = SAMPLE_RATE) -> float:
         """The score of a recording's first clip (`card.clip_samples`); a shorter recording is repeated or filled with zeros.
@@ -63,10 +79,22 @@ class Detector:
         clip = fit_length(waveform, segment.n_samples, segment.padding)
         return self._scores([clip])[0]
 
-    def score_many(self, recordings: str | Path | Iterable[str | Path], batch_size: int = 8) -> Iterator[tuple[str, float]]:
+    def verdict(self, recording: Any, sample_rate: int = SAMPLE_RATE) -> "Verdict":
+        """The score of a recording, its log-likelihood ratio, the probability of bona fide, and the verdict.
+
+        The verdict is "bonafide", "spoof" or "undecided". Takes recordings as `score` does; SettingError without a decision.
+        """
+        if self.decision is None:
+            raise SettingError("no decision: load the detector with decision=FILE, which `sls threshold` writes")
+        return self.decision.verdict(self.score(recording, sample_rate))
+
+    def score_many(
+        self, recordings: str | Path | Iterable[str | Path], batch_size: int = 8, skip_broken: bool = False
+    ) -> Iterator[tuple[str, float | str]]:
         """The id and score of each recording, in order, `batch_size` clips at a time.
 
-        Takes the inputs of `sls score` (recordings, folders, manifests, text lists of paths) and gives the same ids.
+        Takes the inputs of `sls score` (recordings, folders, manifests, text lists of paths) and gives the same ids. With
+        `skip_broken`, a recording that cannot be read has the reason, a string, in place of its score.
         """
         if batch_size < 1:
             raise SettingError(f"batch_size {batch_size}: must be >= 1")
@@ -74,6 +102,7 @@ class Detector:
         trials = read_inputs([str(name) for name in inputs])
         engine = self._engine
         engine.batch_size = engine.clips_at_once = batch_size
+        engine.skip_broken = skip_broken
         yield from engine.scores(trials)
 
     def timeline(
@@ -84,19 +113,31 @@ class Detector:
         `window` is the length of a window in seconds, by default the detector's own clip; `hop` the distance from one to the
         next, by default half a window. The last window ends with the recording.
         """
-        segment = self._engine.segment
-        if window is not None:
-            segment = replace(segment, n_samples=samples_of(window))
         if isinstance(recording, (str, Path)):
             blocks = read_blocks(recording)
         else:
             blocks = iter([as_detector_input(recording, sample_rate)])
-        rows = []
-        for windows in batched(cut(blocks, segment.n_samples, hop_samples(segment, hop)), self._engine.batch_size):
+        return list(self._windows(blocks, window, hop, self._engine.batch_size))
+
+    def stream(
+        self, blocks: Iterable[Any], window: float | None = None, hop: float | None = None, sample_rate: int = SAMPLE_RATE
+    ) -> Iterator[tuple[float, float, float]]:
+        """The rows of `timeline`, each as soon as its window is complete, of a recording that comes in blocks.
+
+        A block is an array of samples or samples x channels, of any length. Only a window and a block are in memory.
+        """
+        return self._windows(as_blocks(blocks, sample_rate), window, hop, batch_size=1)
+
+    def _windows(
+        self, blocks: Iterable[np.ndarray], window: float | None, hop: float | None, batch_size: int
+    ) -> Iterator[tuple[float, float, float]]:
+        segment = self._engine.segment
+        if window is not None:
+            segment = replace(segment, n_samples=samples_of(window))
+        for windows in batched(cut(blocks, segment.n_samples, hop_samples(segment, hop)), batch_size):
             scores = self._scores([fit_length(waveform, segment.n_samples, segment.padding) for _, waveform in windows])
             for (start, waveform), score in zip(windows, scores, strict=True):
-                rows.append((start / SAMPLE_RATE, (start + len(waveform)) / SAMPLE_RATE, score))
-        return rows
+                yield start / SAMPLE_RATE, (start + len(waveform)) / SAMPLE_RATE, score
 
     def _scores(self, clips: Sequence[np.ndarray]) -> list[float]:
         """The scores of clips, float32 arrays of one length; DataError where one is not a finite number."""
@@ -104,6 +145,18 @@ class Detector:
         if not np.isfinite(scores).all():
             raise DataError("the model's score is NaN or infinite: try dtype float32")
         return scores
+
+
+def _read_decision(path: str | Path, checkpoint: Path) -> "Decision":
+    """The decision; DataError unless it was learned from first clips, scored by this detector."""
+    from sls_plugin.scores.decision import read_decision
+
+    decision = read_decision(path)
+    settings = decision.source.settings
+    if settings:
+        here = {"checkpoint": checkpoint_sha256(checkpoint), "windows": None, "hop": None, "windows_score": "mean"}
+        decision.require_same_scores(here | {"llr": settings.llr}, Path(path))
+    return decision
 
 
 def batched(items: Iterable[Any], size: int) -> Iterator[list[Any]]:

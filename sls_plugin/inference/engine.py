@@ -2,6 +2,7 @@
 
 import logging
 import math
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -10,7 +11,8 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from protocols import DataError, Trial
-from sls_plugin.data.clip_dataset import ClipDataset, Segment
+from sls_plugin.data.clip_dataset import Augmentation, Segment
+from sls_plugin.data.conditions import ObservedClips
 from sls_plugin.data.loader import iterate
 from sls_plugin.inference.half_precision import CHECKED_CLIPS, is_half, repair_convolutions, require_close
 from sls_plugin.modules.packed_weights import pack_weights
@@ -29,7 +31,8 @@ def score_batch(model: nn.Module, source: Tensor, llr: bool = False) -> Tensor:
 class ScoringEngine:
     """Scores trials with one model.
 
-    A recording that cannot be read raises DataError; with `skip_broken` the reason replaces its score. When a GPU runs out of
+    A recording that cannot be read raises DataError; with `skip_broken` the reason replaces its score. What is odd about the
+    others is kept in `observed`; with `strict` it raises DataError. When a GPU runs out of
     memory, the engine continues with fewer clips at a time. Half precision is checked against float32 on the
     first clips. `pack_weights` saves a CPU a tenth of its time after a second or two at the start; afterwards the model can
     only be used for inference.
@@ -46,7 +49,9 @@ class ScoringEngine:
         num_workers: int,
         llr: bool = False,
         skip_broken: bool = False,
+        strict: bool = False,
         pack_weights: bool = False,
+        channel: Augmentation | None = None,
     ) -> None:
         self.model = model.to(device).eval()
         self.is_prepared = False
@@ -57,7 +62,10 @@ class ScoringEngine:
         self.num_workers = num_workers
         self.llr = llr
         self.skip_broken = skip_broken
+        self.strict = strict
+        self.observed: dict[str, list[str]] = defaultdict(list)  # the ids of the trials in each of the conditions
         self.pack_weights = pack_weights
+        self.channel = channel
         self.clips_at_once = batch_size
 
     def scores(self, trials: Sequence[Trial]) -> Iterator[tuple[str, float | str]]:
@@ -74,17 +82,29 @@ class ScoringEngine:
 
     def batches(self, trials: Sequence[Trial]) -> Iterator[tuple[list[Trial], Tensor, dict[str, str]]]:
         """Batches: the trials that can be read, their waveforms (B x samples) on the device, the reasons of the others."""
-        dataset = ClipDataset(trials, Path(), self.segment, skip_broken=True)
+        dataset = ObservedClips(trials, Path(), self.segment, skip_broken=True, channel=self.channel)
         on_gpu = self.device.startswith("cuda")
         loader = DataLoader(
             dataset, self.batch_size, collate_fn=dataset.collater, num_workers=self.num_workers, pin_memory=on_gpu
         )
         for batch in iterate(loader):
-            if batch["broken"] and not self.skip_broken:
-                _, reason = batch["broken"][0]
-                raise DataError(reason)
+            for _, reason in batch["broken"]:
+                self.require_skipping(trials, reason)
+            self._observe(trials, batch["conditions"])
             source = batch["net_input"]["source"].to(self.device, non_blocking=on_gpu)
             yield [trials[index] for index in batch["id"].tolist()], source, dict(batch["broken"])
+
+    def _observe(self, trials: Sequence[Trial], conditions: dict[int, list[str]]) -> None:
+        for index, found in conditions.items():
+            for condition in found:
+                self.observed[condition].append(trials[index].id)
+                if self.strict:
+                    raise DataError(f"{trials[index].audio}: {condition}: check it, or leave out --strict")
+
+    def require_skipping(self, trials: Sequence[Trial], reason: str) -> None:
+        """Stop at a broken recording, unless those are to be skipped."""
+        if not self.skip_broken:
+            raise DataError(f"{reason}; --skip-broken scores the rest" if len(trials) > 1 else reason)
 
     def require_finite(self, trial: Trial, score: float) -> None:
         if not math.isfinite(score):

@@ -1,5 +1,6 @@
 """A detector as one file for other programs: ONNX, or PyTorch's own exported program."""
 
+import io
 import json
 import logging
 import warnings
@@ -68,7 +69,10 @@ def export_detector(checkpoint: str | Path, path: Path) -> float:
     write, read = FORMATS[path.suffix]
     if write is _write_onnx:
         _require_packages(path)
+    sha256 = file_sha256(checkpoint_file(checkpoint))
     loaded = load_detector(checkpoint)
+    if file_sha256(checkpoint_file(checkpoint)) != sha256:
+        raise DataError(f"{checkpoint}: changed while it was exported: give the same command again")
     model, segment = loaded.model, loaded.segment
     if isinstance(model, ExportedDetector):
         raise DataError(f"{checkpoint}: is already exported: name its checkpoint")
@@ -76,10 +80,13 @@ def export_detector(checkpoint: str | Path, path: Path) -> float:
     example = _clips(2, segment.n_samples)
     with _quietly():
         program = torch.export.export(detector, (example,), dynamic_shapes=({0: torch.export.Dim("batch")},), strict=False)
-    description = Description(type(model).__name__, segment.n_samples, segment.padding, file_sha256(checkpoint_file(checkpoint)))
+    description = Description(type(model).__name__, segment.n_samples, segment.padding, sha256)
     with replacing(path) as temporary:
-        with _quietly():
-            write(program, temporary, {name: str(value) for name, value in asdict(description).items()})
+        try:
+            with _quietly():
+                write(program, temporary, {name: str(value) for name, value in asdict(description).items()})
+        except OSError as error:
+            raise DataError(f"{path}: not written ({error.strerror}): free some space, or choose another folder") from None
         exported = read(temporary)
         difference = max(_difference(detector, exported, _clips(size, segment.n_samples)) for size in BATCH_SIZES)
         if not difference <= TOLERANCE:
@@ -109,8 +116,9 @@ def _read_onnx(path: Path) -> Outputs:
 
 
 def _write_program(program: torch.export.ExportedProgram, path: Path, metadata: dict[str, str]) -> None:
-    with open(path, "wb") as file:
-        torch.export.save(program, file, extra_files={"description.json": json.dumps(metadata, indent=2)})
+    content = io.BytesIO()  # PyTorch's writer aborts the process when it cannot write to a file
+    torch.export.save(program, content, extra_files={"description.json": json.dumps(metadata, indent=2)})
+    path.write_bytes(content.getbuffer())
 
 
 def _read_program(path: Path) -> Outputs:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from protocols import DataError, Trial, read_manifest
 from protocols.audio_format import FFMPEG_SUFFIXES, soundfile_suffixes
-from protocols.files import read_lines
+from protocols.files import read_lines, table_suffix
 from protocols.recordings import find_audio
 
 
@@ -32,13 +32,14 @@ def _read_input(name: str) -> Iterable[Trial]:
         raise DataError(f"{name or repr(name)}: no such file or folder: correct the path")
     if path.is_dir():
         return (Trial(str(file.relative_to(path)), str(file)) for file in find_audio(path))
-    if path.suffix.lower() == ".tsv":
+    suffix = table_suffix(path)
+    if suffix == ".tsv":
         folder = os.path.dirname(name)
         return (
             Trial(trial.id, os.path.join(folder, trial.audio), trial.label, trial.n_frames, trial.facts)
             for trial in read_manifest(path)
         )
-    if path.suffix.lower() in soundfile_suffixes() | FFMPEG_SUFFIXES or _is_binary(path):
+    if suffix in soundfile_suffixes() | FFMPEG_SUFFIXES or _is_binary(path):
         return [Trial(name, name)]
     lines = read_lines(path)
     for number, line in enumerate(lines, start=1):
@@ -48,6 +49,8 @@ def _read_input(name: str) -> Iterable[Trial]:
 
 
 def _is_binary(path: Path) -> bool:
-    """Whether a file is not text, such as a recording in a container that only ffmpeg reads."""
+    """Whether a file is not text, such as a recording in a container that only ffmpeg reads; a pipe is not touched."""
+    if not path.is_file() or path.suffix.lower() == ".gz":
+        return False
     with open(path, "rb") as file:
         return b"\0" in file.read(4096)

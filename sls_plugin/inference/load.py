@@ -1,14 +1,14 @@
 """A checkpoint file to a detector that is ready to score, built from the very content that was checked."""
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
-from fairseq_ckpt.errors import CheckpointError, first_misfit
-from protocols import UserError
 from sls_plugin.data.clip_dataset import Segment
 from sls_plugin.inference.onnx_detector import SUFFIX, load_exported
 
@@ -39,43 +39,42 @@ def load_detector(path: str | Path) -> LoadedDetector:
     """
     if Path(path).suffix.lower() == SUFFIX:
         model, segment = load_exported(path)  # without fairseq
-        return LoadedDetector(model, segment, Card(model.about.get("architecture", "exported"), segment.n_samples))
-    from fairseq_ckpt.detector import read_detector  # slow to import, like fairseq below
+        name = model.about.get("architecture", "")
+        return LoadedDetector(model, segment, Card(name if name.isidentifier() else "exported", segment.n_samples))
+    with _root_logger_kept():
+        from fairseq_ckpt.detector import read_detector  # slow to import, like fairseq below
 
-    checkpoint = read_detector(path)
-    task = checkpoint.config["task"]
-    segment = Segment(task["max_samples"], "start", str(task["padding"]))
-    model = build_model(checkpoint.config["model"], checkpoint.tensors, path)
+        checkpoint = read_detector(path)
+        task = checkpoint.config["task"]
+        segment = Segment(task["max_samples"], "start", str(task["padding"]))
+        model = build_model(checkpoint.config["model"], checkpoint.tensors, path)
     return LoadedDetector(model, segment, _card(checkpoint, segment))
+
+
+@contextmanager
+def _root_logger_kept() -> Iterator[None]:
+    """Leave logging to the caller: modules of fairseq configure it when they are imported, one to print all that is logged."""
+    root = logging.getLogger()
+    level, handlers = root.level, root.handlers[:]
+    try:
+        yield
+    finally:
+        root.setLevel(level)
+        root.handlers[:] = handlers
 
 
 def build_model(config: dict[str, Any], tensors: dict[str, Tensor], path: str | Path) -> nn.Module:
     """The registered model of a checked configuration, with these tensors; CheckpointError when they do not fit."""
-    from fairseq.models import build_model as build_registered
-    from omegaconf import OmegaConf
+    from fairseq.models import ARCH_MODEL_REGISTRY
 
     import sls_plugin.models  # noqa: F401  (registers them)
+    from sls_plugin.inference.settings import SkipWeightInit, building, model_settings, require_finite
 
-    try:
-        with SkipWeightInit():
-            model = build_registered(OmegaConf.create(config, flags={"allow_objects": True}), None, from_checkpoint=True)
+    with building(path), SkipWeightInit():
+        model = ARCH_MODEL_REGISTRY[config["_name"]].build_model(model_settings(config), None)
         model.load_state_dict(tensors, strict=True)
-    except UserError:
-        raise
-    except RuntimeError as error:
-        message = f"{path}: its tensors do not fit its configuration ({first_misfit(error)}): name another file"
-        raise CheckpointError(message) from None
+        require_finite(tensors, path)
     return model.eval()
-
-
-class SkipWeightInit(TorchFunctionMode):
-    """Builds models without drawing random weights that a checkpoint replaces: this saves seconds for XLS-R 300M."""
-
-    def __torch_function__(self, function: Any, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None) -> Any:
-        kwargs = kwargs or {}
-        if getattr(function, "__module__", None) == "torch.nn.init" or function in (Tensor.uniform_, Tensor.normal_):
-            return args[0] if args else kwargs["tensor"]
-        return function(*args, **kwargs)
 
 
 def _card(checkpoint: Any, segment: Segment) -> Card:

@@ -1,13 +1,18 @@
 """Detectors that `sls export` wrote as ONNX, run by onnxruntime: without fairseq and without the checkpoint."""
 
+import re
+import textwrap
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from protocols import DataError, SettingError
+from fairseq_ckpt.published_detector import LONGEST_CLIP, PADDINGS
+from protocols import DataError, SettingError, UserError
+from protocols.files import open_regular_file
 from sls_plugin.data.clip_dataset import Segment
+from sls_plugin.inference.onnx_file import OnnxRefusedError, require_plain_onnx
 from sls_plugin.modules.countermeasure import Countermeasure
 
 SUFFIX = ".onnx"
@@ -28,21 +33,26 @@ class ExportedDetector(Countermeasure):
             import onnxruntime
         except ImportError:
             raise DataError(f"{path}: scoring it needs onnxruntime: pip install onnxruntime") from None
-        if not Path(path).is_file():
-            raise DataError(f"{path}: no such file: correct the path")
         options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3  # errors
+        options.log_severity_level = 4  # fatal errors: others are raised
         options.intra_op_num_threads = torch.get_num_threads()  # by itself it would take no heed of OMP_NUM_THREADS
+        options.add_session_config_entry("session.load_model_format", "ONNX")
         self.has_cuda = CUDA in onnxruntime.get_available_providers()
         try:
-            self.session = onnxruntime.InferenceSession(path, options, providers=[CPU])
+            with open_regular_file(path) as file:
+                require_plain_onnx(file)
+                self.session = onnxruntime.InferenceSession(f"/dev/fd/{file.fileno()}", options, providers=[CPU])
+        except FileNotFoundError:
+            raise DataError(f"{path}: no such file: correct the path") from None
+        except UserError:
+            raise
+        except OnnxRefusedError as error:
+            raise DataError(f"{path}: not written by `sls export` ({error}): do not trust this file") from None
         except Exception as error:  # onnxruntime raises many unrelated classes
-            raise DataError(f"{path}: cannot be read as ONNX ({str(error).splitlines()[0]}): export it again") from None
+            raise DataError(f"{path}: cannot be read as ONNX ({_first_line(error)}): export it again") from None
+        self.path = path
         self.about = self.session.get_modelmeta().custom_metadata_map
-        tensors = [tensor.name for tensor in (*self.session.get_inputs(), *self.session.get_outputs())]
-        if tensors != [INPUT, *OUTPUTS] or not {"n_samples", "padding"} <= self.about.keys():
-            raise DataError(f"{path}: not written by `sls export`: export the checkpoint of a detector")
-        self.min_samples = int(self.about["n_samples"])
+        self.min_samples = _clip_length(self.session, self.about, path)
 
     def to(self, *args: Any, **kwargs: Any) -> "ExportedDetector":
         """As nn.Module.to. The file fixes the precision: any other than float32 raises SettingError."""
@@ -66,7 +76,14 @@ class ExportedDetector(Countermeasure):
     def outputs(self, source: Tensor) -> tuple[Tensor, ...]:
         """The outputs of the file for waveforms, B x samples: logits (B x 2), scores (B), log-likelihood ratios (B)."""
         self.require_samples(source.shape[1])
-        return tuple(map(torch.from_numpy, self.session.run(OUTPUTS, {INPUT: source.cpu().numpy()})))
+        try:
+            outputs = tuple(map(torch.from_numpy, self.session.run(OUTPUTS, {INPUT: source.cpu().numpy()})))
+        except Exception as error:  # onnxruntime raises many unrelated classes
+            raise DataError(f"{self.path}: cannot be computed ({_first_line(error)}): export it again") from None
+        n_clips = len(source)
+        if [tuple(output.shape) for output in outputs] != [(n_clips, 2), (n_clips,), (n_clips,)]:
+            raise DataError(f"{self.path}: its outputs have other shapes than those of a detector: export it again")
+        return outputs
 
     def require_samples(self, n_samples: int) -> None:
         if n_samples != self.min_samples:
@@ -76,4 +93,19 @@ class ExportedDetector(Countermeasure):
 def load_exported(path: str | Path) -> tuple[ExportedDetector, Segment]:
     """A detector that `sls export` wrote as ONNX, and the part of an utterance that it takes."""
     detector = ExportedDetector(path)
-    return detector, Segment(int(detector.about["n_samples"]), "start", detector.about["padding"])
+    return detector, Segment(detector.min_samples, "start", detector.about["padding"])
+
+
+def _clip_length(session: Any, about: dict[str, str], path: str | Path) -> int:
+    """The length of a clip, in samples; DataError unless inputs, outputs and metadata are those of an exported detector."""
+    tensors = [(tensor.name, tensor.type) for tensor in (*session.get_inputs(), *session.get_outputs())]
+    length, padding = about.get("n_samples", ""), about.get("padding")
+    known = re.fullmatch("[1-9][0-9]{0,7}", length) and int(length) <= LONGEST_CLIP and padding in PADDINGS
+    if tensors != [(name, "tensor(float)") for name in (INPUT, *OUTPUTS)] or not known:
+        raise DataError(f"{path}: not written by `sls export`: export the checkpoint of a detector")
+    return int(length)
+
+
+def _first_line(error: Exception) -> str:
+    text = "".join(character for character in str(error).partition("\n")[0] if character.isprintable())
+    return textwrap.shorten(text, 150)

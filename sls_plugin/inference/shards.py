@@ -18,15 +18,27 @@ def shard(trials: Sequence[Trial], index: int, n_shards: int, batch_size: int) -
 
 
 class ProcessGroup:
-    """The processes that `torchrun` started for one run, on one or several machines; without torchrun a single process."""
+    """The processes that `torchrun` started for one run, on one or several machines; without torchrun a single process.
+
+    Used as a context, at whose end the threads that connect the processes stop: otherwise they may abort the interpreter.
+    """
 
     def __init__(self) -> None:
         self.size = int(os.environ.get("WORLD_SIZE", 1))
         self.rank = int(os.environ["RANK"]) if self.size > 1 else 0
+
+    def __enter__(self) -> "ProcessGroup":
         if self.size > 1:
             from torch import distributed  # slow to import
 
             distributed.init_process_group("gloo", timeout=LONGEST_WAIT)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.size > 1:
+            from torch import distributed
+
+            distributed.destroy_process_group()
 
     def gather(self, value: Any) -> list[Any]:
         """The value of each process, by rank, once all have called this; DataError when one of them has died."""

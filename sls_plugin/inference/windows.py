@@ -112,7 +112,7 @@ def score_windows(engine: ScoringEngine, trials: Sequence[Trial], hop: int) -> I
             engine.require_finite(trials[index], score)
             scored[index].append((start / SAMPLE_RATE, end / SAMPLE_RATE, score))
         for index, reason in ended:
-            if reason and not engine.skip_broken:
-                raise DataError(reason)
+            if reason:
+                engine.require_skipping(trials, reason)
             window_scores = scored.pop(index, [])
             yield trials[index].id, reason or window_scores

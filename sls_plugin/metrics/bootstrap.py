@@ -1,10 +1,10 @@
-"""Bootstrap confidence intervals of equal error rates, and paired comparisons of two systems.
+"""Bootstrap resamples of trials or speakers, confidence intervals, and paired comparisons of two systems.
 
 Source: Efron and Tibshirani, "An Introduction to the Bootstrap" (1993), chapters 13 and 15.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -18,12 +18,16 @@ Counts = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class PairedComparison:
-    """The EER of a first system minus that of a second one, its interval, and the two-sided p-value of no difference."""
+    """The EER of a first system minus that of a second one, its interval, and the two-sided p-value of no difference.
+
+    `resolution` is the lowest p-value that so many samples can have: the true one may lie below it.
+    """
 
     difference: float
     low: float
     high: float
     p_value: float
+    resolution: float
 
 
 def bootstrap_eers(
@@ -48,18 +52,34 @@ def bootstrap_eers(
     check_finite(scores[:, ~is_bonafide], "spoof")
     bonafide_first = np.argsort(~is_bonafide, kind="stable")
     n_bonafide = int(is_bonafide.sum())
-    if speakers is None:
-        draw = _trial_counts(n_bonafide, is_bonafide.size - n_bonafide)
-    else:
-        draw = _speaker_counts(np.asarray(speakers), bonafide_first, n_bonafide)
     systems = [_System(system_scores[bonafide_first], n_bonafide) for system_scores in scores]
 
-    def eers(sample: int) -> list[float]:
-        counts = draw(np.random.default_rng((seed, sample)))
+    def eers(counts: Counts) -> list[float]:
+        counts = counts[bonafide_first]
         return [system.eer(counts) for system in systems]
 
+    return map_resamples(eers, is_bonafide, n_samples, speakers, seed).reshape(n_samples, len(systems))
+
+
+def map_resamples(
+    statistic: Callable[[Counts], Sequence[float]],
+    is_bonafide: ArrayLike,
+    n_samples: int,
+    speakers: ArrayLike | None = None,
+    seed: int = 0,
+) -> Rates:
+    """Figures of `n_samples` resamples, drawn as for `bootstrap_eers`: an array n_samples x figures.
+
+    `statistic` computes them from how often each trial is drawn (an integer per trial); it is called from several threads.
+    """
+    is_bonafide = np.asarray(is_bonafide, dtype=bool)
+    draw = _trial_counts(is_bonafide) if speakers is None else _speaker_counts(np.asarray(speakers), is_bonafide)
+
+    def figures(sample: int) -> Sequence[float]:
+        return statistic(draw(np.random.default_rng((seed, sample))))
+
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # numpy releases Python's lock
-        return np.array(list(pool.map(eers, range(n_samples)))).reshape(n_samples, len(systems))
+        return np.array(list(pool.map(figures, range(n_samples))))
 
 
 def confidence_interval(samples: ArrayLike, level: float = 0.95) -> tuple[float, float]:
@@ -78,7 +98,8 @@ def compare_paired(eers: ArrayLike, samples: ArrayLike, level: float = 0.95) -> 
     differences = np.subtract(*np.asarray(samples, dtype=np.float64).T)
     smaller_side = min(np.count_nonzero(differences <= 0), np.count_nonzero(differences >= 0))
     p_value = min(1.0, 2 * (smaller_side + 1) / (differences.size + 1))
-    return PairedComparison(float(first - second), *confidence_interval(differences, level), p_value)
+    resolution = 2 / (differences.size + 1)
+    return PairedComparison(float(first - second), *confidence_interval(differences, level), p_value, resolution)
 
 
 class _System:
@@ -116,31 +137,34 @@ class _System:
         return min(rates, key=lambda rate: rate[0])[1]  # the first of equals
 
 
-def _trial_counts(n_bonafide: int, n_spoof: int) -> Callable[[np.random.Generator], Counts]:
-    """Draws trials within their class: how often each is drawn, bona fide first."""
+def _trial_counts(is_bonafide: NDArray[np.bool_]) -> Callable[[np.random.Generator], Counts]:
+    """Draws trials within their class: how often each is drawn."""
+    places = [np.flatnonzero(in_class) for in_class in (is_bonafide, ~is_bonafide)]
 
     def draw(generator: np.random.Generator) -> Counts:
-        drawn = (np.bincount(generator.integers(n, size=n), minlength=n) for n in (n_bonafide, n_spoof))
-        return np.concatenate(list(drawn))
+        counts = np.zeros(is_bonafide.size, dtype=np.int64)
+        for of_class in places:
+            counts[of_class] = np.bincount(generator.integers(of_class.size, size=of_class.size), minlength=of_class.size)
+        return counts
 
     return draw
 
 
 def _speaker_counts(
-    speakers: NDArray[np.integer], bonafide_first: NDArray[np.intp], n_bonafide: int
+    speakers: NDArray[np.integer], is_bonafide: NDArray[np.bool_]
 ) -> Callable[[np.random.Generator], Counts]:
-    """Draws whole speakers until both classes are present: how often each trial is drawn, bona fide first."""
-    if speakers.shape != bonafide_first.shape:
-        raise ValueError(f"{bonafide_first.size} trials, but speakers of shape {speakers.shape}: give one per trial")
+    """Draws whole speakers until both classes are present: how often each trial is drawn."""
+    if speakers.shape != is_bonafide.shape:
+        raise ValueError(f"{is_bonafide.size} trials, but speakers of shape {speakers.shape}: give one per trial")
     if speakers.min() < 0:
         raise ValueError(f"{np.count_nonzero(speakers < 0)} of {speakers.size} trials have no speaker (a negative code)")
-    names, trial_speakers = np.unique(speakers[bonafide_first], return_inverse=True)
+    names, trial_speakers = np.unique(speakers, return_inverse=True)
 
     def draw(generator: np.random.Generator) -> Counts:
         while True:  # ends, since both classes have speakers
             drawn = generator.integers(names.size, size=names.size)
             counts = np.bincount(drawn, minlength=names.size)[trial_speakers]
-            if counts[:n_bonafide].any() and counts[n_bonafide:].any():
+            if counts[is_bonafide].any() and counts[~is_bonafide].any():
                 return counts
 
     return draw

@@ -3,7 +3,7 @@
 Stage 1 trains the head on a frozen backbone; stage 2 also trains the top layers, at a lower learning rate. With N updates
 per epoch, the published 15 epochs at 5e-4 and 3 epochs at 2e-5 with the top 8 of 24 layers are one run:
 
-    --arch xlsr_linear_300m --normalize --max-samples 80000 --padding zero --batch-size 16 --class-weights balanced
+    --arch xlsr_linear_300m --max-samples 80000 --padding zero_normalized --batch-size 16 --class-weights balanced
     --freeze-backbone-updates 15N --freeze-below-layer 16 --max-update 18N --clip-norm 1.0
     --optimizer l2_adam --weight-decay 0 --rawboost-algorithm 0 --lr-scheduler two_stage --lr 5e-4,2e-5
 """

@@ -37,7 +37,6 @@ class MambaMixer(nn.Module):
 
     @torch.no_grad()
     def _initialise(self, depth: int) -> None:
-        nn.init.zeros_(self.conv1d.bias)
         low, high = map(math.log, DT_RANGE)
         dt = torch.empty_like(self.dt_proj.bias).uniform_(low, high).exp()
         self.dt_proj.bias.copy_(dt + torch.log(-torch.expm1(-dt)))  # softplus gives dt

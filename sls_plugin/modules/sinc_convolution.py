@@ -53,7 +53,7 @@ class SincConvolution(nn.Module):
         filters = self.filters
         if self.training and self.frequency_masking:
             filters = filters * self._mask().to(source.device)
-        return F.conv1d(source.float().unsqueeze(1), filters.unsqueeze(1)).abs()
+        return F.conv1d(source.to(filters.dtype).unsqueeze(1), filters.unsqueeze(1)).abs()
 
     def _mask(self) -> Tensor:
         n_filters = len(self.filters)

@@ -7,7 +7,7 @@ import numpy as np
 
 from sls_plugin.evaluation.breakdown import GroupResult
 from sls_plugin.report.content import Data
-from sls_plugin.report.drawing import DASHES, INK, LegendEntry, Plot, new_figure, page_style, series, to_svg
+from sls_plugin.report.drawing import DASHES, INK, LegendEntry, Plot, highest_shown, new_figure, page_style, series, to_svg
 from sls_plugin.report.text import shortened
 
 Results = Mapping[str, Mapping[str, GroupResult]]  # by system, then by group
@@ -37,18 +37,22 @@ def _group_bars(group: str, systems: Results, counts: Mapping[str, str], caption
     visible = _visible(systems)
     figure, axes = new_figure(0.9 + len(visible) * max(GROUP, BAR * len(systems) + 0.08))
     thickness = 0.84 / len(systems)
+    end = 1.18 * 100 * highest_shown([[results[name].eer for name in visible] for results in systems.values()]) or 1
     legend = []
     for index, (system, results) in enumerate(systems.items()):
         colour, dash = series(index)
         rates = [100 * results[name].eer for name in visible]
         centres = np.arange(len(visible)) + (index + 0.5) * thickness - 0.42
         fill = colour if dash == DASHES[0] else "none"
-        bars = axes.barh(centres, np.nan_to_num(rates), 0.9 * thickness, color=fill, edgecolor=colour, linestyle=dash)
-        axes.bar_label(bars, ["–" if math.isnan(rate) else f"{rate:.2f}" for rate in rates], padding=3, fontsize=8)
+        lengths = np.minimum(np.nan_to_num(rates), end)
+        bars = axes.barh(centres, lengths, 0.9 * thickness, color=fill, edgecolor=colour, linestyle=dash)
+        labels = ["–" if math.isnan(rate) else f"{rate:.2f}" + " ▸" * (rate > end) for rate in rates]
+        axes.bar_label(bars, labels, padding=3, fontsize=8)
         legend.append(LegendEntry(system, colour, dash))
     axes.set_yticks(np.arange(len(visible)), [shortened(name, NAME_WIDTH) for name in visible])
     axes.set_ylim(len(visible) - 0.4, -0.6)  # the first group on top
-    axes.set_xlim(0, 1.18 * 100 * max(_highest(systems, name) for name in visible) or 1)  # with space for a number
+    is_cut = any(_highest(systems, name) > end / 100 for name in visible)
+    axes.set_xlim(0, 1.25 * end if is_cut else end)  # with space for a number
     axes.set_xlabel("EER (%)")
     beside = axes.secondary_yaxis("right")
     beside.set_yticks(np.arange(len(visible)), [counts[name] for name in visible], fontsize=8)
@@ -56,7 +60,7 @@ def _group_bars(group: str, systems: Results, counts: Mapping[str, str], caption
     beside.spines[:].set_visible(False)
     return Plot(
         title=f"Equal error rate by {group}",
-        caption=" ".join([caption, *_remarks(group, systems, visible)]),
+        caption=" ".join([caption, *_remarks(group, systems, visible), *(["▸: the bar is cut off."] if is_cut else [])]),
         svg=to_svg(figure, f"{group}s"),
         legend=legend,
         data=_data(group, systems),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from protocols.escapes import as_cell
 from sls_plugin.evaluation.evaluation import Evaluation
 
 
@@ -17,7 +18,8 @@ from sls_plugin.evaluation.evaluation import Evaluation
 class Data:
     """The numbers of a plot or table in full precision, shown on the page and offered as a CSV file.
 
-    Rates are fractions; NaN means undefined.
+    Rates are fractions; NaN means undefined. Text that a spreadsheet would take for a formula has an apostrophe before it in
+    the CSV file.
     """
 
     name: str
@@ -28,7 +30,8 @@ class Data:
     def csv_link(self) -> str:
         """The numbers as a data: link to a CSV file."""
         text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows([self.columns, *self.rows])
+        rows = ([as_cell(cell) if isinstance(cell, str) else cell for cell in row] for row in (self.columns, *self.rows))
+        csv.writer(text, lineterminator="\n").writerows(rows)
         return "data:text/csv;charset=utf-8;base64," + base64.b64encode(text.getvalue().encode()).decode()
 
 
@@ -41,6 +44,18 @@ class Table:
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
     data: Data | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Slider:
+    """The errors of one system at thresholds to choose from: (threshold, misses, false alarms), rates in percent.
+
+    `start` is the position of the threshold of the report.
+    """
+
+    system: str
+    points: Sequence[tuple[float, float, float]]
+    start: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -4,12 +4,15 @@ import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 from xml.etree import ElementTree
 
 import matplotlib
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from protocols.escapes import escaped
 from sls_plugin.report.content import Data
 
 # The page's style sheet defines the colours, for light and dark mode. matplotlib does not accept CSS variables, so it draws
@@ -67,6 +70,15 @@ class Plot:
     data: Data
 
 
+def highest_shown(rates: Any) -> float:
+    """The highest error rate that an axis or colour scale extends to, a fraction; 0 where all rates are undefined.
+
+    Rates above a half, of inverted systems, go beyond it: the others could not be read. If no other is above 0, all are shown.
+    """
+    rates = np.nan_to_num(np.concatenate([np.ravel(part) for part in rates]))
+    return float(rates[rates <= 0.5].max(initial=0) or rates.max(initial=0))
+
+
 def new_figure(height: float) -> tuple[Figure, Axes]:
     """An empty figure of the page's width with one pair of axes; height in inches."""
     figure = Figure(figsize=(WIDTH, height), layout="constrained")
@@ -83,7 +95,7 @@ def to_svg(figure: Figure, name: str) -> str:
     buffer = io.StringIO()
     no_metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
     figure.savefig(buffer, format="svg", transparent=True, metadata=no_metadata)
-    svg = ElementTree.fromstring(buffer.getvalue())
+    svg = ElementTree.fromstring(escaped(buffer.getvalue()))  # XML has no place for control characters
     svg.attrib = {"viewBox": svg.attrib["viewBox"]}  # the page sets the size
     svg.remove(svg.find(f"{SVG}defs"))  # a style sheet, which would apply to the whole page
     for element in svg.iter():

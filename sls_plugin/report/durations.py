@@ -10,7 +10,17 @@ from protocols.audio_format import SAMPLE_RATE
 from sls_plugin.evaluation.scored_trials import ScoredTrials
 from sls_plugin.metrics.conditions import eer_table
 from sls_plugin.report.content import Data
-from sls_plugin.report.drawing import HEIGHT, MUTED, LegendEntry, Plot, new_figure, page_style, series, to_svg
+from sls_plugin.report.drawing import (
+    HEIGHT,
+    MUTED,
+    LegendEntry,
+    Plot,
+    highest_shown,
+    new_figure,
+    page_style,
+    series,
+    to_svg,
+)
 
 MAX_BINS = 10
 TRIALS_PER_BIN = 50  # at least: fewer give no meaningful error rate
@@ -56,7 +66,7 @@ def duration_plot(systems: Mapping[str, ScoredTrials]) -> Plot | None:
     figure, legend = _lines(medians, eers)
     return Plot(
         title="Equal error rate by duration",
-        caption=" ".join(_sentences(seconds, n_bonafide, n_spoof)),
+        caption=" ".join(_sentences(seconds, n_bonafide, n_spoof, eers)),
         svg=to_svg(figure, "durations"),
         legend=legend,
         data=Data(
@@ -75,14 +85,16 @@ def _lines(medians: Sequence[float], eers: Mapping[str, np.ndarray]) -> tuple[Fi
         colour, dash = series(index)
         axes.plot(medians, 100 * rates, color=colour, linestyle=dash, linewidth=1.6, marker="o", markersize=4)
         legend.append(LegendEntry(system, colour, dash))
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, 1.08 * 100 * highest_shown(eers.values()) or 1)
     axes.set_xlabel("duration (s)")
     axes.set_ylabel("EER (%)")
     axes.grid(axis="y", color=MUTED, alpha=0.25, linewidth=0.6)
     return figure, legend
 
 
-def _sentences(seconds: np.ndarray, n_bonafide: np.ndarray, n_spoof: np.ndarray) -> Iterator[str]:
+def _sentences(
+    seconds: np.ndarray, n_bonafide: np.ndarray, n_spoof: np.ndarray, eers: Mapping[str, np.ndarray]
+) -> Iterator[str]:
     """What a point represents, and what is not drawn."""
     smallest, largest = (n_bonafide + n_spoof).min(), (n_bonafide + n_spoof).max()
     yield f"A point stands at the median duration of {smallest:,} to {largest:,} trials."
@@ -90,3 +102,5 @@ def _sentences(seconds: np.ndarray, n_bonafide: np.ndarray, n_spoof: np.ndarray)
         yield f"The duration of {n_unknown:,} trials is unknown."
     if n_missing := np.sum((n_bonafide == 0) | (n_spoof == 0)):
         yield f"{n_missing} of {len(n_spoof)} bins have no point: trials of one class are missing."
+    if beyond := [system for system, rates in eers.items() if np.nan_to_num(rates).max() > 1.08 * highest_shown(eers.values())]:
+        yield f"Some points lie above the axis: {', '.join(beyond)}."

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from protocols.corpora import find_corpus
 from sls_plugin.evaluation.breakdown import GroupResult
 from sls_plugin.evaluation.evaluation import Evaluation
 
@@ -13,6 +14,7 @@ from sls_plugin.evaluation.evaluation import Evaluation
 def figures(evaluation: Evaluation) -> dict[str, Any]:
     """Every figure under the name that scripts rely on; None where it is unknown or undefined."""
     scored, table = evaluation.scored, evaluation.table
+    asv = find_corpus(scored.keys.corpus).keys.asv
     return {
         "corpus": scored.keys.corpus,
         "phase": scored.keys.phase,
@@ -26,6 +28,7 @@ def figures(evaluation: Evaluation) -> dict[str, Any]:
         "eer_ci": list(evaluation.eer_ci) if evaluation.eer_ci else None,
         "min_tdcf": evaluation.min_tdcf,
         "min_tdcf_2019": evaluation.min_tdcf_2019,
+        "tdcf_form": asv.tdcf_form if asv else None,
         "min_dcf": evaluation.min_dcf,
         "act_dcf": evaluation.act_dcf,
         "cllr": evaluation.cllr,

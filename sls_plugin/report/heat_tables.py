@@ -8,6 +8,7 @@ import numpy as np
 
 from sls_plugin.evaluation.breakdown import OfficialTable
 from sls_plugin.report.content import Data
+from sls_plugin.report.drawing import highest_shown
 
 CAPTION = "More colour is worse, on one scale for all systems. Pooled cells are measured on pooled trials, not averaged."
 
@@ -33,18 +34,14 @@ class HeatTable:
 
 def heat_tables(systems: Mapping[str, OfficialTable]) -> Iterator[HeatTable]:
     """For each system the table of its equal error rates and, where there is an ASV system, that of its t-DCF."""
-    eers = {system: 100 * table.eer for system, table in systems.items()}
     costs = {system: table.min_tdcf for system, table in systems.items() if table.min_tdcf is not None}
+    highest_eer = 100 * highest_shown(table.eer for table in systems.values()) or 1.0  # which gets the full colour
+    highest_cost = max((float(np.nan_to_num(cost).max()) for cost in costs.values()), default=0) or 1.0
     for number, (system, table) in enumerate(systems.items(), start=1):
-        yield _heat_table(f"eer-table-{number}", f"EER (%): {system}", table, eers[system], 2, _highest(eers))
+        yield _heat_table(f"eer-table-{number}", f"EER (%): {system}", table, 100 * table.eer, 2, highest_eer)
         if costs:
             title = f"min t-DCF (2021 form): {system}"
-            yield _heat_table(f"min-tdcf-table-{number}", title, table, costs[system], 4, _highest(costs))
-
-
-def _highest(values: Mapping[str, np.ndarray]) -> float:
-    """The highest value of any system, which gets the full colour; 1 where all are 0 or undefined."""
-    return max(float(np.nan_to_num(table).max()) for table in values.values()) or 1.0
+            yield _heat_table(f"min-tdcf-table-{number}", title, table, costs[system], 4, highest_cost)
 
 
 def _heat_table(name: str, title: str, table: OfficialTable, values: np.ndarray, digits: int, highest: float) -> HeatTable:
@@ -63,4 +60,4 @@ def _heat_table(name: str, title: str, table: OfficialTable, values: np.ndarray,
 
 
 def _cell(value: float, digits: int, highest: float) -> Cell:
-    return Cell("–", 0) if math.isnan(value) else Cell(f"{value:.{digits}f}", value / highest)
+    return Cell("–", 0) if math.isnan(value) else Cell(f"{value:.{digits}f}", min(1.0, value / highest))

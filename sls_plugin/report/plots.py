@@ -1,6 +1,5 @@
-"""The plots of scores: their distribution, and the errors at every threshold."""
+"""The plots of errors: at every threshold, and with scores between two thresholds left undecided."""
 
-import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
 
@@ -8,62 +7,26 @@ import numpy as np
 from scipy.special import ndtri
 
 from sls_plugin.metrics.det import det_curve, equal_error_rate
+from sls_plugin.metrics.operating_point import risk_coverage
 from sls_plugin.report.content import Data
 from sls_plugin.report.drawing import (
-    BONAFIDE,
     HEIGHT,
-    INK,
     MUTED,
-    SERIES,
-    SPOOF,
     WIDTH,
     LegendEntry,
     Plot,
+    highest_shown,
     new_figure,
     page_style,
     series,
     to_svg,
 )
 
-MAX_BINS = 50
 DET_TICKS = (
     0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 0.98, 0.99, 0.999
 )  # fmt: skip
 DET_TICK_DISTANCE = 0.055  # of an axis
 DET_CELLS = 300  # per axis: the resolution at which a curve is drawn
-
-
-@page_style
-def score_histogram(name: str, title: str, classes: Mapping[str, np.ndarray], threshold: float | None) -> Plot:
-    """A histogram of the scores of each class, as shares of the class, and the threshold.
-
-    `classes` maps `bona fide` and `spoof`, or another word for trials of unknown label, to their scores.
-    """
-    scores = np.concatenate(list(classes.values()))
-    edges = np.histogram_bin_edges(scores, min(MAX_BINS, math.ceil(2 * math.sqrt(scores.size))))
-    counts = {label: np.histogram(class_scores, edges)[0] for label, class_scores in classes.items()}
-    colours = {label: {"bona fide": BONAFIDE, "spoof": SPOOF}.get(label, SERIES[0]) for label in classes}
-
-    figure, axes = new_figure(HEIGHT)
-    for label, count in counts.items():
-        shares = 100 * count / count.sum()
-        axes.stairs(shares, edges, fill=True, color=colours[label], alpha=0.3, linewidth=0)
-        axes.stairs(shares, edges, color=colours[label], linewidth=1.4)
-    axes.locator_params(axis="x", nbins=6)
-    axes.set_xlabel("score (higher: more bona fide)")
-    axes.set_ylabel("share of the trials (%)" if len(classes) == 1 else "share of the class (%)")
-    legend = [LegendEntry(label, colours[label]) for label in classes]
-    if threshold is not None:
-        axes.axvline(threshold, color=INK, linestyle="dashed", linewidth=1.2)
-        legend.append(LegendEntry(f"threshold {threshold:.6g}", INK, "dashed"))
-    rows = zip(*(column.tolist() for column in (edges[:-1], edges[1:], *counts.values())), strict=True)
-    return Plot(
-        title=title,
-        caption=f"{len(edges) - 1} bins of equal width.",
-        svg=to_svg(figure, name),
-        legend=legend,
-        data=Data(name, ["from", "to", *counts], list(rows)),
-    )
 
 
 @page_style
@@ -76,7 +39,7 @@ def det_plot(systems: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Plot:
     curves = {system: det_curve(*scores) for system, scores in systems.items()}
     eers = {system: equal_error_rate(*scores)[0] for system, scores in systems.items()}
     low = DET_TICKS[max(bisect_right(DET_TICKS, min(eers.values()) / 10) - 1, 0)]
-    high = DET_TICKS[bisect_left(DET_TICKS, min(max(2 * max(eers.values()), 0.4), DET_TICKS[-1]))]
+    high = DET_TICKS[bisect_left(DET_TICKS, min(max(2 * highest_shown([[*eers.values()]]), 0.4), DET_TICKS[-1]))]
 
     figure, axes = new_figure(WIDTH)
     axes.plot(ndtri([low, high]), ndtri([low, high]), color=MUTED, linestyle="dotted", linewidth=1)
@@ -105,6 +68,38 @@ def det_plot(systems: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Plot:
         svg=to_svg(figure, "det"),
         legend=legend,
         data=Data("det", ["system", "threshold", "false acceptance rate", "false rejection rate"], rows),
+    )
+
+
+@page_style
+def risk_coverage_plot(systems: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Plot:
+    """The error rate of each system among the trials that it decides, by their share, from scores and labels."""
+    curves = {system: risk_coverage(*trials) for system, trials in systems.items()}
+    highest = highest_shown(risk[-1:] for _, _, risk in curves.values()) or 1.0
+    figure, axes = new_figure(HEIGHT)
+    legend, rows = [], []
+    for index, (system, (errors, coverage, risk)) in enumerate(curves.items()):
+        colour, dash = series(index)
+        visible = _visible_points(coverage, np.minimum(risk / highest, 2), cell=1 / DET_CELLS)
+        axes.plot(100 * coverage[visible], 100 * risk[visible], color=colour, linestyle=dash, linewidth=1.6)
+        legend.append(LegendEntry(system, colour, dash))
+        points = (column[visible].tolist() for column in (errors, coverage, risk))
+        rows += [(system, *point) for point in zip(*points, strict=True)]
+    fewest = min((coverage[0] for _, coverage, risk in curves.values() if risk[-1] <= highest), default=0)
+    axes.set(xlim=(100 * fewest - 1, 100), ylim=(0, 108 * highest))
+    axes.set_xlabel("trials decided (%)")
+    axes.set_ylabel("errors among them (%)")
+    axes.grid(color=MUTED, alpha=0.25, linewidth=0.6)
+    caption = (
+        "Scores between two thresholds are left undecided, so that a limited share of each class is judged wrongly "
+        "(sls threshold --max-error); both classes count alike."
+    )
+    return Plot(
+        title="Errors with abstention: risk and coverage",
+        caption=caption,
+        svg=to_svg(figure, "risk-coverage"),
+        legend=legend,
+        data=Data("risk-coverage", ["system", "allowed in each class", "share decided", "error rate among them"], rows),
     )
 
 

@@ -1,15 +1,18 @@
-"""The tables of a report: the summary, the comparison of systems, and the trials with extreme scores."""
+"""The tables of a report: the summary, the comparison of systems, and the worst errors."""
 
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from protocols.corpora import find_corpus
 from sls_plugin.evaluation.comparison import MAX_SYSTEMS, Pair
 from sls_plugin.evaluation.evaluation import Evaluation
-from sls_plugin.report.content import Data, EvaluatedSystem, ScoredSystem, Table
-from sls_plugin.report.text import interval
+from sls_plugin.metrics.operating_point import Cuts
+from sls_plugin.report.content import Data, EvaluatedSystem, ScoredSystem, Slider, Table
+from sls_plugin.report.text import in_words, interval, p_value
 
-EXTREMES = 10  # trials in each list
+WORST = 10  # trials in each list
+SLIDER_STEPS = 401
 
 
 def evaluation_summary(systems: Sequence[EvaluatedSystem], threshold: float | None) -> Table:
@@ -24,9 +27,38 @@ def evaluation_summary(systems: Sequence[EvaluatedSystem], threshold: float | No
     )
 
 
+def slider(system: EvaluatedSystem) -> Slider:
+    """The errors of a system at its threshold, and at others from the lowest score to the highest."""
+    scored = system.evaluation.scored
+    thresholds = Cuts(scored.scores, scored.is_bonafide).thresholds
+    some = thresholds[np.unique(np.linspace(0, thresholds.size - 1, SLIDER_STEPS).round().astype(int))]
+    chosen = np.unique([*some, system.threshold])
+    points = [
+        (float(threshold), 100 * float((scored.spoof > threshold).mean()), 100 * float((scored.bonafide <= threshold).mean()))
+        for threshold in chosen
+    ]
+    return Slider(system.name, points, int(np.searchsorted(chosen, system.threshold)))
+
+
+def words(systems: Sequence[EvaluatedSystem]) -> list[str]:
+    """What the errors of each system at its threshold mean, a sentence each."""
+    sentences = []
+    for system in systems:
+        scored = system.evaluation.scored
+        misses = float((scored.spoof > system.threshold).mean())
+        false_alarms = float((scored.bonafide <= system.threshold).mean())
+        useless = "; guessing would do no worse" if misses + false_alarms >= 1 else ""
+        sentences.append(f"{system.name}: {in_words(misses, false_alarms)}{useless}.")
+    return sentences
+
+
 def comparison(systems: Sequence[EvaluatedSystem], pairs: Sequence[Pair]) -> Table:
     """The difference of the equal error rates of each pair, a row for each."""
     rows = [(systems[pair.first].name, systems[pair.second].name, pair.comparison) for pair in pairs]
+    cells = [
+        (f"{100 * result.difference:.2f}", interval((result.low, result.high)), p_value(result.p_value, result.resolution))
+        for _, _, result in rows
+    ]
     caption = (
         "The first system of a pair has the higher EER, by the difference. Of intervals made like this one, 19 in 20 hold the "
         "true difference; where the p-value is above 0.05, chance alone may explain it."
@@ -37,10 +69,7 @@ def comparison(systems: Sequence[EvaluatedSystem], pairs: Sequence[Pair]) -> Tab
         title="Paired comparison",
         caption=caption,
         columns=("system", "compared with", "difference of the EER (points)", "95 % interval", "p-value"),
-        rows=[
-            (first, second, f"{100 * result.difference:.2f}", interval((result.low, result.high)), f"{result.p_value:.2g}")
-            for first, second, result in rows
-        ],
+        rows=[(first, second, *shown) for (first, second, _), shown in zip(rows, cells, strict=True)],
         data=Data(
             "comparison",
             ("system", "compared with", "difference of the EER", "low", "high", "p-value"),
@@ -60,7 +89,7 @@ def worst_errors(systems: Sequence[EvaluatedSystem]) -> Iterator[Table]:
             ("bona fide", "spoof", rejected, scored.bonafide.size, 1),
             ("spoof", "bona fide", accepted, scored.spoof.size, -1),
         ):
-            worst = wrong[np.argsort(sign * scored.scores[wrong], kind="stable")][:EXTREMES]
+            worst = wrong[np.argsort(sign * scored.scores[wrong], kind="stable")][:WORST]
             cut = f"; the {len(worst)} worst" if len(worst) < len(wrong) else ""
             yield Table(
                 title=f"{system.name}: {label} judged {verdict}",
@@ -88,19 +117,6 @@ def score_summary(systems: Sequence[ScoredSystem], threshold: float | None) -> T
     return Table("Summary", caption, columns, rows)
 
 
-def extremes(systems: Sequence[ScoredSystem]) -> Iterator[Table]:
-    """For each system the trials with the highest and with the lowest scores."""
-    for system in systems:
-        for title, sign in (("most bona fide", -1), ("most spoof", 1)):
-            selected = np.argsort(sign * system.scores, kind="stable")[:EXTREMES]
-            yield Table(
-                title=f"{system.name}: {title}",
-                caption=f"The {len(selected)} {'highest' if sign < 0 else 'lowest'} scores.",
-                columns=("trial", "score"),
-                rows=_listed(system.ids, system.scores, selected),
-            )
-
-
 def _figures(system: EvaluatedSystem) -> dict[str, str]:
     """The cells of one system by their columns."""
     evaluation, scored = system.evaluation, system.evaluation.scored
@@ -109,7 +125,7 @@ def _figures(system: EvaluatedSystem) -> dict[str, str]:
         figures["95 % interval"] = interval(evaluation.eer_ci)
     figures["EER threshold"] = f"{evaluation.eer_threshold:.6g}"
     if evaluation.asv_source:
-        figures["min t-DCF"] = _cost(evaluation.min_tdcf)
+        figures["min t-DCF (2021)"] = _cost(evaluation.min_tdcf)
         figures["min t-DCF (2019)"] = _cost(evaluation.min_tdcf_2019)
     figures["minDCF"] = _cost(evaluation.min_dcf)
     rejected, accepted = int((scored.bonafide <= system.threshold).sum()), int((scored.spoof > system.threshold).sum())
@@ -128,7 +144,11 @@ def _sources(evaluation: Evaluation) -> Iterator[str]:
         drawn = "whole speakers" if evaluation.bootstrap.by_speaker else "trials within each class"
         yield f"95 % intervals of the EER from {evaluation.bootstrap.n_samples:,} resamples of {drawn}."
     if evaluation.asv_source:
-        yield f"The min t-DCF is in the form of 2021 and in that of 2019; ASV: {evaluation.asv_source}."
+        form = find_corpus(evaluation.scored.keys.corpus).keys.asv.tdcf_form
+        yield (
+            f"The min t-DCF is in the form of 2021 and in that of 2019; papers on this corpus report that of {form}. "
+            f"ASV: {evaluation.asv_source}."
+        )
     yield "The minDCF has the costs of ASVspoof 5."
 
 

@@ -6,10 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
+from protocols.corpora import find_corpus
 from sls_plugin.evaluation.breakdown import GroupResult, OfficialTable
 from sls_plugin.evaluation.evaluation import Evaluation
+from sls_plugin.scores.decision import Decision
 
 NAME_WIDTH = 60
+P_RESOLUTION = 1e-4  # of a p-value from a distribution: its tails are approximate
 
 
 def evaluation_text(evaluation: Evaluation, score_file: str | Path) -> str:
@@ -25,6 +28,46 @@ def evaluation_text(evaluation: Evaluation, score_file: str | Path) -> str:
     return "\n\n".join(parts)
 
 
+def decision_text(decision: Decision) -> str:
+    """The calibration, the threshold and the expected errors of a decision, each with its interval."""
+    source, calibration = decision.source, decision.calibration
+    n_trials = f"{source.n_bonafide + source.n_spoof:,}: {source.n_bonafide:,} bona fide, {source.n_spoof:,} spoof"
+    drawn = f"{source.n_speakers:,} speakers" if source.n_speakers else "trials (speakers unknown, or too few)"
+    facts = {
+        "scores": shortened(source.scores, NAME_WIDTH),
+        "corpus": f"{source.corpus}, phase {source.phase}, keys {shortened(source.keys, NAME_WIDTH)}",
+        "trials": n_trials,
+        "AUC": f"{decision.auc:.4f}, better than chance (p-value {p_value(decision.chance_p_value, P_RESOLUTION)})",
+        "LLR": f"{calibration.weight:.6g} x score {calibration.offset:+.6g}",
+        "": f"weight {_range(calibration.weight_interval)}, offset {_range(calibration.offset_interval)}",
+        "threshold": f"{decision.threshold:.6g} {_range(decision.threshold_interval)}: {decision.rule}",
+        "prior": f"{decision.prior:g} of bona fide, for probabilities",
+        "95 %": f"intervals of LLR and threshold from {source.n_resamples:,} resamples of {drawn}",
+    }
+    if decision.max_error is not None:
+        facts["undecided"] = f"from {decision.spoof_up_to:.6g} to {decision.bonafide_above:.6g}"
+    width = max(map(len, facts)) + 1
+    return "\n".join([*(f"{name:<{width}}{fact}" for name, fact in facts.items()), "", _expected_errors(decision)])
+
+
+def in_words(misses: float, false_alarms: float) -> str:
+    """Both error rates as a sentence on so many recordings that neither is less than one.
+
+    >>> in_words(misses=0.071, false_alarms=0.068)
+    'of 100 fakes it lets 7 pass, and of 100 real recordings it rejects 7'
+    >>> in_words(misses=0, false_alarms=0.0021)
+    'of 1,000 fakes it lets none pass, and of 1,000 real recordings it rejects 2'
+    """
+    n = next((n for n in (100, 1000, 10_000) if all(n * rate >= 1 for rate in (misses, false_alarms) if rate)), 100_000)
+    passed, rejected = (f"{number:,}" if (number := round(n * rate)) else "none" for rate in (misses, false_alarms))
+    return f"of {n:,} fakes it lets {passed} pass, and of {n:,} real recordings it rejects {rejected}"
+
+
+def p_value(value: float, resolution: float) -> str:
+    """A p-value, as "0.03"; one that the resolution of its test cannot distinguish from 0, as "< 0.002"."""
+    return f"< {resolution:.2g}" if value <= resolution else f"{value:.2g}"
+
+
 def shortened(name: str, width: int) -> str:
     """The name, or its beginning where it is longer than `width` characters."""
     return name if len(name) <= width else f"{name[: width - 1]}…"
@@ -33,6 +76,25 @@ def shortened(name: str, width: int) -> str:
 def interval(ci: tuple[float, float], digits: int = 2) -> str:
     """An interval of rates in percent."""
     return f"[{100 * ci[0]:.{digits}f}, {100 * ci[1]:.{digits}f}]"
+
+
+def _range(ci: tuple[float, float]) -> str:
+    return f"[{ci[0]:.6g}, {ci[1]:.6g}]"
+
+
+def _expected_errors(decision: Decision) -> str:
+    """A line for each kind of error: its share, how often it was seen, and how many trials more would halve the interval."""
+    shares = {
+        "bona fide judged spoof": decision.errors.false_alarms,
+        "spoof judged bona fide": decision.errors.misses,
+        "bona fide undecided": decision.errors.undecided_bonafide,
+        "spoof undecided": decision.errors.undecided_spoof,
+    }
+    lines = [f"{'expected':<24}{'%':>8}  {'95 % interval':<16}{'trials':>18}{'more to halve it':>20}"]
+    for name, share in list(shares.items())[: 2 if decision.max_error is None else 4]:
+        seen = f"{share.count:,} of {share.n_trials:,}"
+        lines.append(f"{name:<24}{100 * share.value:>8.2f}  {interval(share.interval):<16}{seen:>18}{share.n_more:>20,}")
+    return "\n".join(lines)
 
 
 def _facts(evaluation: Evaluation, score_file: str | Path) -> dict[str, str]:
@@ -52,7 +114,13 @@ def _facts(evaluation: Evaluation, score_file: str | Path) -> dict[str, str]:
         drawn = "speakers" if evaluation.bootstrap.by_speaker else "trials within each class"
         facts["95 %"] = f"{interval(evaluation.eer_ci, 3)} % from {evaluation.bootstrap.n_samples:,} resamples of {drawn}"
     if evaluation.asv_source:
-        facts["min t-DCF"] = f"{_number(evaluation.min_tdcf)} (2021 form), {_number(evaluation.min_tdcf_2019)} (2019 form)"
+        costs = {2021: evaluation.min_tdcf, 2019: evaluation.min_tdcf_2019}
+        reported = find_corpus(keys.corpus).keys.asv.tdcf_form
+        other = 2019 if reported == 2021 else 2021
+        facts["min t-DCF"] = (
+            f"{_number(costs[reported])} ({reported} form, which papers on this corpus report), "
+            f"{_number(costs[other])} ({other} form)"
+        )
         facts["ASV"] = evaluation.asv_source
     facts["minDCF"] = f"{evaluation.min_dcf:.4f} (costs of ASVspoof 5)"
     facts["actDCF"] = f"{evaluation.act_dcf:.4f}, Cllr {evaluation.cllr:.4f} bits (both take scores as log-likelihood ratios)"

@@ -6,12 +6,14 @@ import glob
 import json
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from protocols import DataError, Trial
+from protocols.files import replacing
+from sls_plugin.scores.recording_states import combined, digest, recording_state
 from sls_plugin.scores.run_metadata import RunMetadata, require_same_run
 from sls_plugin.scores.timeline import WindowScore
 
@@ -21,11 +23,15 @@ Outcome = float | str | list[WindowScore]  # of a trial: its score, why it has n
 
 
 class Journal:
-    """The metadata of a run on the first line, then a line for each trial in order: its id, and its score or why it has none.
+    """The metadata of a run on the first line, then a line for each trial in order.
+
+    A line holds the id, the score or why there is none, and the size and modification time of the recording. `broken` are the
+    positions of trials that an earlier run has no score of.
 
     Of an earlier run, whole batches (`batch_size` trials) are kept, so that the batches after them, and with them the
     scores, are the same as without the stop. Raises DataError when there is an earlier run and neither `resume`
-    nor `overwrite`, when its metadata differ, and when another process is writing the file.
+    nor `overwrite`, when its metadata differ, when a recording has changed since it was scored, and when another process is
+    writing the file.
     """
 
     def __init__(
@@ -39,11 +45,13 @@ class Journal:
         overwrite: bool = False,
     ) -> None:
         self.path = path
+        self.trials = trials
         self.n_done = 0
+        self.broken: list[int] = []
         path.parent.mkdir(parents=True, exist_ok=True)
         self.file = open(path, "a+b", buffering=0)  # noqa: SIM115  (unbuffered: a crash loses nothing)
         try:
-            self._lock()
+            self._lock(self.file)
             header, *outcomes = list(islice(self._lines(), 2)) or [b""]
             if overwrite or not outcomes:
                 self.file.truncate(0)
@@ -52,7 +60,7 @@ class Journal:
                 raise DataError(f"{path}: left by a run that was stopped: --resume continues it, --overwrite starts again")
             else:
                 require_same_run(metadata, _parsed(header), path)
-                self._keep_batches(trials, batch_size)
+                self._keep_batches(batch_size)
         except BaseException:
             self.file.close()
             raise
@@ -67,22 +75,47 @@ class Journal:
 
     def add(self, name: str, outcome: Outcome) -> None:
         """Write the outcome of the next trial; a full disk raises DataError and keeps the lines before it whole."""
-        self._write([name, outcome])
+        if isinstance(outcome, str):
+            self.broken.append(self.n_done)
+        self._write([name, outcome, recording_state(self.trials[self.n_done].audio)])
         self.n_done += 1
+
+    def replace(self, outcomes: Mapping[str, Outcome]) -> None:
+        """Replace the outcomes of trials by id, all at once: a crash leaves the earlier ones."""
+        with replacing(self.path) as temporary:
+            with open(temporary, "wb") as file:
+                lines = self._lines()
+                file.write(next(lines))
+                for trial, line in zip(self.trials, lines, strict=False):
+                    if trial.id in outcomes:
+                        line = _line([trial.id, outcomes[trial.id], recording_state(trial.audio)])
+                    file.write(line)
+            renewed = open(temporary, "a+b", buffering=0)  # noqa: SIM115
+            self._lock(renewed)
+        self.file.close()
+        self.file = renewed
 
     def outcomes(self) -> Iterator[tuple[str, Outcome]]:
         """All ids and outcomes, in order."""
         return map(_outcome, islice(self._lines(), 1, None))
 
+    def recordings(self) -> str | None:
+        """A digest of the recordings that have a score; None in a journal of an earlier version, which does not record them."""
+        records = (json.loads(line) for line in islice(self._lines(), 1, None))
+        try:
+            return combined(digest(name, state) for name, outcome, state in records if not isinstance(outcome, str))
+        except ValueError:  # two values to unpack
+            return None
+
     def sync(self) -> None:
         """Make all outcomes visible to processes on other machines."""
         os.fsync(self.file.fileno())
 
-    def _lock(self) -> None:
+    def _lock(self, file: BinaryIO) -> None:
         """Refuse a second process. Record locks end with their process; other kinds would survive in orphaned data workers."""
         try:
-            fcntl.lockf(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            locked = os.fstat(self.file.fileno()).st_nlink == 0  # the other process has just finished
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            locked = os.fstat(file.fileno()).st_nlink == 0  # the other process has just finished
         except OSError as error:
             locked = error.errno in (errno.EACCES, errno.EAGAIN)
             if not locked:
@@ -90,18 +123,25 @@ class Journal:
         if locked:
             raise DataError(f"{self.path}: another process is writing it: wait until it ends, or name another --output")
 
-    def _keep_batches(self, trials: Sequence[Trial], batch_size: int) -> None:
-        """Keep the whole batches of these trials, line by line; cut off what a crash left after them."""
+    def _keep_batches(self, batch_size: int) -> None:
+        """Keep the whole batches of an earlier run, line by line; cut off what a crash left after them."""
         lines = self._lines()
         end = kept = len(next(lines))
-        for number, (trial, line) in enumerate(zip(trials, lines, strict=False), start=1):
+        broken, batch = [], []
+        for number, (trial, line) in enumerate(zip(self.trials, lines, strict=False), start=1):
             match _parsed(line):
-                case [trial.id, float() | str() | list()]:
-                    end += len(line)
+                case [trial.id, str(), *_]:
+                    broken.append(number - 1)
+                case [trial.id, float() | list(), *state]:
+                    batch.append((trial, state))
                 case _:
                     break
-            if number % batch_size == 0 or number == len(trials):
-                self.n_done, kept = number, end
+            end += len(line)
+            if number % batch_size == 0 or number == len(self.trials):
+                for scored, state in batch:
+                    _require_unchanged(scored, state)
+                self.n_done, kept, batch = number, end, []
+        self.broken = [position for position in broken if position < self.n_done]
         self.file.truncate(kept)
 
     def _lines(self) -> Iterator[bytes]:
@@ -111,7 +151,7 @@ class Journal:
             yield from lines
 
     def _write(self, value: Any) -> None:
-        line = json.dumps(value).encode() + b"\n"
+        line = _line(value)
         n_written = 0
         try:
             while n_written < len(line):  # a nearly full disk writes a part
@@ -148,8 +188,19 @@ def iter_all_ranks(scores_path: Path, own: Journal, n_done: Sequence[int]) -> It
 
 
 def _outcome(line: bytes) -> tuple[str, Outcome]:
-    name, outcome = json.loads(line)
+    name, outcome, *_ = json.loads(line)
     return name, outcome
+
+
+def _line(value: Any) -> bytes:
+    return json.dumps(value).encode() + b"\n"
+
+
+def _require_unchanged(trial: Trial, state: Sequence[Any]) -> None:
+    """DataError when a recording is not the one that was scored; `state` is empty in journals of earlier versions."""
+    if any(state) and state[0] != recording_state(trial.audio):
+        what = "changed since it was scored (its size or modification time)"
+        raise DataError(f"{trial.audio}: {what}: give --overwrite to score all recordings again")
 
 
 def _parsed(line: bytes) -> Any:

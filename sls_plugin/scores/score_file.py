@@ -3,9 +3,16 @@
 import math
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from protocols import DataError
-from protocols.files import read_lines, replacing
+from protocols.files import LINE_BREAKS, read_lines, replacing, split_fields
+from sls_plugin.scores.extra_columns import column_remedy
+from sls_plugin.scores.formats import parse_line, parse_lines, row_writer
+from sls_plugin.scores.parquet import read_parquet
+
+if TYPE_CHECKING:
+    from sls_plugin.scores.decision import Decision
 
 _EXAMPLES = 3
 FLOAT32_MAX = 3.4028235e38
@@ -14,15 +21,21 @@ FLOAT32_MAX = 3.4028235e38
 def read_scores(path: str | Path) -> dict[str, float]:
     """The score of each trial id, in the order of the file.
 
-    The score is the last field of a line and the id all before it, so that ids may hold spaces.
+    The score is the last field of a line and the id all before it, so that ids may hold spaces. A table between commas or
+    tabs has a header that names both, such as `id,score` or ASVspoof 5's `filename cm-score`. A file named .jsonl has an object
+    with `id` and `score` on each line, one named .parquet is a table with these columns.
     Raises DataError with the counts and first examples of malformed lines, repeated ids, and NaN or infinite scores.
     """
     scores: dict[str, float] = {}
     malformed, repeated, not_finite = [], [], []
-    for number, line in enumerate(read_lines(path), start=1):
-        name, score = _parse(line)
+    if Path(path).suffix.lower() == ".parquet":
+        lines, records = [], read_parquet(Path(path))
+    else:
+        lines = read_lines(path, ends_in_number=True)
+        records = parse_lines(Path(path), lines)
+    for number, name, score in records:
         if not name:
-            malformed.append(f"line {number}: {line[:60]!r}")
+            malformed.append(f"line {number}: {lines[number - 1][:60]!r}" if lines else f"line {number}")
         elif name in scores:
             relation = "with the same score" if scores[name] == score else "with another score"
             repeated.append(f"line {number}: {name!r} {relation}")
@@ -37,13 +50,17 @@ def read_scores(path: str | Path) -> dict[str, float]:
     ]
     if any(problems):
         remedy = "a line is `id score`, one per trial: score the trials again into a new file"
+        if lines and not scores and all(len(split_fields(line)) > 2 for line in lines):
+            remedy = column_remedy(lines)
         raise DataError(f"{path}: {', '.join(filter(None, problems))}: {remedy}")
     return scores
 
 
-def write_scores(path: str | Path, scores: Iterable[tuple[str, float]]) -> None:
+def write_scores(path: str | Path, scores: Iterable[tuple[str, float]], decision: "Decision | None" = None) -> None:
     """Write ids and scores in the order given, with 9 significant digits, whole or not at all; makes the folder.
 
+    A line is `id score`; in a file named .csv it is a row below the header `id,score`, in one named .jsonl a JSON object; one
+    named .parquet is a table. With a decision a table has the columns of its verdicts.
     Raises DataError, before the file exists, on an id or score that `read_scores` would refuse or misread.
 
     >>> write_scores("scores.txt", [("LA_E_1000147", 2.5), ("LA_E_1000273", -1.25)])
@@ -51,16 +68,19 @@ def write_scores(path: str | Path, scores: Iterable[tuple[str, float]]) -> None:
     {'LA_E_1000147': 2.5, 'LA_E_1000273': -1.25}
     """
     written: set[str] = set()
-    with replacing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="\n") as file:
+    columns = ("id", "score", "llr", "probability", "verdict") if decision else ("id", "score")
+    with replacing(path) as temporary, row_writer(Path(path), temporary, columns) as write:
         for name, score in scores:
-            line = f"{name} {score:.9g}"
-            if fault := _fault(name, score, line, written):
+            if fault := _fault(name, score, f"{name} {score:.9g}", written):
                 raise DataError(f"{path}: trial {name!r}: {fault}")
             written.add(name)
-            file.write(line + "\n")
+            # The verdict of the score as written, so that it is the same where the file is read and written again.
+            write((name, *decision.verdict(float(f"{score:.9g}"))) if decision else (name, score))
 
 
-def write_outcomes(path: str | Path, outcomes: Callable[[], Iterable[tuple[str, float | str]]]) -> tuple[int, int]:
+def write_outcomes(
+    path: str | Path, outcomes: Callable[[], Iterable[tuple[str, float | str]]], decision: "Decision | None" = None
+) -> tuple[int, int]:
     """Write a score file, and beside it a table of the trials that have a reason instead of a score.
 
     `outcomes` is called twice. Returns the numbers of scores and of reasons. The score file is written last: once it exists,
@@ -80,7 +100,7 @@ def write_outcomes(path: str | Path, outcomes: Callable[[], Iterable[tuple[str, 
                 yield name, outcome
                 n_scores += 1
 
-    write_scores(path, scores())
+    write_scores(path, scores(), decision)
     return n_scores, len(reasons)
 
 
@@ -104,25 +124,13 @@ def summarise(examples: list[str], singular: str, plural: str) -> str:
     return f"{len(examples):,} {plural if len(examples) > 1 else singular} ({', '.join(examples[:_EXAMPLES])}{more})"
 
 
-def _parse(line: str) -> tuple[str, float]:
-    """The id and score of a line; an empty id when it is malformed."""
-    fields = line.rsplit(maxsplit=1)
-    # float() accepts 12_3 as a number, but here it is the end of an id whose score is missing.
-    if len(fields) == 2 and "_" not in fields[1]:
-        try:
-            return fields[0], float(fields[1])
-        except ValueError:
-            pass
-    return "", math.nan
-
-
 def _fault(name: str, score: float, line: str, written: Container[str]) -> str:
     """Why a trial cannot be written, and the remedy; empty when it can."""
     if not math.isfinite(score):
         return f"its score is {score}: check its recording"
     if name in written:
         return "its id is repeated: give each trial once"
-    if not name or set("\n\r\ufeff") & set(line) or _parse(line)[0] != name:
+    if not name or set("\n\ufeff") & set(line) or LINE_BREAKS.search(line) or parse_line(line)[0] != name:
         return "a line of a score file cannot hold its id: rename it"
     try:
         line.encode("utf-8")

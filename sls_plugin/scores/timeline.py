@@ -1,11 +1,13 @@
 """The scores of a recording's windows: written as a timeline beside the score file, and combined into one score."""
 
 import math
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from protocols import DataError
-from protocols.files import replacing
+from protocols.files import read_lines, replacing
+from protocols.numbers import parse_number
 
 WindowScore = tuple[float, float, float]  # its start and end in seconds, its score
 
@@ -24,6 +26,20 @@ def write_timeline(scores_path: str | Path, outcomes: Iterable[tuple[str, Sequen
         for name, windows in outcomes:
             if not isinstance(windows, str):
                 file.writelines(f"{name}\t{start}\t{end}\t{score:.9g}\n" for start, end, score in windows)
+
+
+def read_timeline(scores_path: str | Path) -> dict[str, list[WindowScore]]:
+    """The windows of each trial, in order, from beside a score file; their scores are exactly those that were written."""
+    windows: dict[str, list[WindowScore]] = {}
+    path = timeline_path(scores_path)
+    for number, line in enumerate(read_lines(path)[1:], start=2):
+        name, *numbers = line.split("\t")
+        values = [parse_number(field) for field in numbers]
+        if len(values) != 3 or None in values:
+            raise DataError(f"{path}:{number}: {line[:60]!r} is not `id start end score`: score the trials again")
+        start, end, score = values
+        windows.setdefault(name, []).append((start, end, array("f", [score])[0]))  # nine digits distinguish every float32
+    return windows
 
 
 def merge_timelines(parts: Sequence[Path], scores_path: str | Path, order: Iterable[str]) -> None:

@@ -1,39 +1,48 @@
 """Patches of fairseq, applied only when one of its commands runs our task."""
 
+import errno
 import functools
 import os
 import re
 import shutil
 import sys
 import traceback as tracebacks
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from fairseq import checkpoint_utils
-from fairseq.criterions import CRITERION_REGISTRY
+import numpy as np
+import torch
+from fairseq import checkpoint_utils, utils
+from fairseq import trainer as fairseqs_trainer
+from fairseq.criterions import CRITERION_DATACLASS_REGISTRY
 from fairseq.dataclass.utils import overwrite_args_by_name
+from fairseq.distributed import utils as distributed_utils
 from fairseq.file_io import PathManager
-from fairseq.models import ARCH_MODEL_REGISTRY
-from fairseq.tasks import FairseqTask
+from fairseq.tasks import TASK_DATACLASS_REGISTRY, FairseqTask
 from omegaconf import DictConfig, OmegaConf
-from torch import nn
+from torch import distributed, nn
 from torch.multiprocessing import ProcessRaisedException
 
 from fairseq_ckpt import CheckpointError
 from fairseq_ckpt.detector import read_for_fairseq
 from fairseq_ckpt.errors import first_misfit
-from fairseq_ckpt.identification import is_ours
-from protocols import UserError
+from fairseq_ckpt.writing import fairseq_dictionary, write_pickled
+from protocols import DataError, UserError
 from protocols.files import replacing
-from sls_plugin.data.loader import REMEDY, WORKER_DIED
-from sls_plugin.inference.load import SkipWeightInit
+from sls_plugin.data.loader import REMEDY, WORKER_DIED, send_tensors_by_value
+from sls_plugin.inference.settings import SkipWeightInit, building, model_settings, require_finite, typed_settings
+from sls_plugin.optim.weight_average import WeightAverage
+from sls_plugin.tasks.fairseq_logs import tidy_logs
 
+fairseqs_call_main = distributed_utils.call_main
+fairseqs_save_checkpoint = checkpoint_utils.save_checkpoint
 fairseqs_load_models = checkpoint_utils.load_model_ensemble_and_task
 _UNLOADABLE = re.compile("Cannot load model parameters from checkpoint (.*?); ")
+_RESOLVED = {"seed": 1, "train_subset": "train", "results_path": None}  # settings of the task that refer to other sections
 _BATCH_SIZE_OPTIONS = {"--batch-size", "--max-sentences", "--max-tokens"}
 
 
@@ -51,14 +60,23 @@ def names_our_task(argv: Sequence[str]) -> bool:
 def patch_fairseq() -> None:
     """Patch fairseq where its options do not suffice.
 
-    Afterwards checkpoints are read safely and only our models are built from them, checkpoints are copied atomically, errors
-    of the user print one line, and fairseq-validate runs without --batch-size. Call this only in a fairseq command that runs
-    our task, because no other model of fairseq can be loaded afterwards.
+    Afterwards checkpoints are read safely and only our models are built from them, all processes of a run receive what the
+    first has read, the best checkpoints are kept by all digits, files are written and copied atomically, data workers need no
+    shared memory, the log is tidy, errors of the user print one line, and fairseq-validate runs without --batch-size. Call
+    this only in a fairseq command that runs our task, because no other model of fairseq can be loaded afterwards.
     """
     checkpoint_utils.load_checkpoint_to_cpu = _load_checkpoint
     checkpoint_utils.load_model_ensemble_and_task = _load_models
+    distributed_utils.call_main = _call_main
+    distributed_utils._broadcast_object_slow = _broadcast_object
+    checkpoint_utils.save_checkpoint = _save_checkpoint
+    checkpoint_utils.torch_persistent_save = _write_checkpoint
+    fairseqs_trainer.build_ema = WeightAverage
+    send_tensors_by_value()
+    tidy_logs()
     PathManager.copy = staticmethod(_copy)
     sys.excepthook = _excepthook
+    os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # otherwise Hydra prints errors of the user itself, with a traceback
     if Path(sys.argv[0]).stem in ("fairseq-validate", "validate"):  # unlike fairseq-generate, it has no default batch size
         given = {argument.split("=")[0] for argument in sys.argv}
         sys.argv += [] if given & _BATCH_SIZE_OPTIONS else ["--batch-size", "8"]
@@ -67,16 +85,45 @@ def patch_fairseq() -> None:
 def _load_checkpoint(path: str, arg_overrides: dict[str, Any] | None = None, load_on_all_ranks: bool = False) -> dict[str, Any]:
     """Read a checkpoint for --path, --finetune-from-model or --restore-file with this project's reader.
 
-    It also takes old checkpoints, which fairseq's own refuses on PyTorch 2.6 and later, and the original authors' detectors.
+    It also takes the original authors' detectors, and of a checkpoint's own settings only those that our dataclasses have.
     """
     state = read_for_fairseq(path)
-    if state.get("args") is not None:
-        vars(state["args"]).update(arg_overrides or {})
-    if state.get("cfg") is not None:
-        state["cfg"] = OmegaConf.create(state["cfg"], flags={"allow_objects": True})
-        overwrite_args_by_name(state["cfg"], arg_overrides or {})
+    with building(path):
+        config = OmegaConf.create({section: _typed(section, settings) for section, settings in state["cfg"].items()})
+    overwrite_args_by_name(config, arg_overrides or {})
     state.setdefault("criterion", {})  # expected when the criterion has parameters
-    return checkpoint_utils._upgrade_state_dict(state)
+    state.setdefault("extra_state", {}).setdefault("ema", state["model"])  # where --store-ema begins
+    return checkpoint_utils._upgrade_state_dict(state | {"cfg": config})
+
+
+def _typed(section: str, settings: Any) -> DictConfig:
+    if section == "model":
+        return model_settings(settings)
+    registry, defaults = (TASK_DATACLASS_REGISTRY, _RESOLVED) if section == "task" else (CRITERION_DATACLASS_REGISTRY, {})
+    name = settings.get("_name") if isinstance(settings, dict) else None
+    if not getattr(registry.get(name) if isinstance(name, str) else None, "__module__", "").startswith("sls_plugin."):
+        raise CheckpointError(f"asks for a {section} that is not this project's ({name}): do not trust this file")
+    return typed_settings(registry[name], defaults | settings)
+
+
+def _call_main(cfg: DictConfig, main: Callable[..., Any], **settings: Any) -> None:
+    """Start a command; fairseq takes --bf16 for a TPU, and would look for one."""
+    if cfg.common.bf16:
+        cfg.common.tpu = False
+    fairseqs_call_main(cfg, main, **settings)
+
+
+def _broadcast_object(content: Any, src_rank: int, group: distributed.ProcessGroup, dist_device: torch.device) -> Any:
+    """Send a checkpoint's settings from one process of the run to the others.
+
+    fairseq's own uses torch.load, which refuses configurations on PyTorch 2.6 and later.
+    """
+    if isinstance(content, dict) and "cfg" in content:  # choices are members of classes that no other process can look up
+        plain = OmegaConf.to_container(content["cfg"], enum_to_str=True)
+        content = content | {"cfg": OmegaConf.create(plain, flags={"allow_objects": True})}
+    received = [content]
+    distributed.broadcast_object_list(received, src_rank, group, dist_device)
+    return received[0]
 
 
 @functools.wraps(fairseqs_load_models)
@@ -97,40 +144,67 @@ def _load_models(
         raise CheckpointError(f"{filenames[0]}: give whole checkpoints: --checkpoint-suffix and shards are not supported")
     ensemble = []
     for path in filenames:
-        content = _only_ours(state or _load_checkpoint(path, arg_overrides), path)
-        try:
-            with SkipWeightInit() if strict else nullcontext():
-                (model,), config, task = fairseqs_load_models([path], arg_overrides, task, strict, state=content)
-        except UserError:
-            raise
-        except RuntimeError as error:
-            message = f"{path}: its tensors do not fit its configuration ({first_misfit(error)}): name another file"
-            raise CheckpointError(message) from None
+        content = state or _load_checkpoint(path, arg_overrides)
+        with building(path), SkipWeightInit() if strict else nullcontext():
+            require_finite(content["model"], path)
+            (model,), config, task = fairseqs_load_models([path], arg_overrides, task, strict, state=content)
         ensemble.append(model)
     return ensemble, config, task
-
-
-def _only_ours(state: dict[str, Any], path: str) -> dict[str, Any]:
-    """The content of a checkpoint without `args`, which fairseq would prefer to `cfg`; refuses other projects' models."""
-    config = state.get("cfg")
-    if config is None or not is_ours(OmegaConf.to_container(config)):
-        raise CheckpointError(f"{path}: not a detector trained with --task asvspoof: name another file")
-    for section, registry in (("model", ARCH_MODEL_REGISTRY), ("criterion", CRITERION_REGISTRY)):
-        settings = config.get(section)
-        name = settings.get("_name") if OmegaConf.is_dict(settings) else settings
-        absent = section == "criterion" and settings is None  # not needed for scoring
-        if not absent and not getattr(registry.get(name), "__module__", "").startswith("sls_plugin."):
-            raise CheckpointError(f"{path}: asks for a {section} that is not this project's ({name}): do not trust this file")
-    return state | {"args": None}
 
 
 def _copy(src_path: str, dst_path: str, overwrite: bool = False) -> str:
     """Copy atomically: when fairseq copies `checkpoint1.pt` to `checkpoint_last.pt`, a kill must not leave a partial file."""
     if not overwrite and os.path.exists(dst_path):
         raise FileExistsError(dst_path)
-    with replacing(dst_path) as temporary:
-        shutil.copyfile(src_path, temporary)
+    try:
+        with replacing(dst_path) as temporary:
+            shutil.copyfile(src_path, temporary)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise DataError(f"{dst_path}: {error.strerror}: free space there, then repeat the command, which resumes") from None
     return dst_path
+
+
+def _write_checkpoint(obj: dict[str, Any], filename: str, async_write: bool = False) -> None:
+    """Write atomically; fairseq's own leaves a partial file, and a traceback, when the disk is full."""
+    write_pickled(obj, filename)
+
+
+@functools.wraps(fairseqs_save_checkpoint)
+def _save_checkpoint(cfg: DictConfig, trainer: fairseqs_trainer.Trainer, epoch_itr: Any, val_loss: float | None) -> str | None:
+    """Save as fairseq does, but of epochs that tie the first stays the best, and --keep-best-checkpoints compares all digits.
+
+    fairseq's own prefers the last, and ranks by three decimals, in which error rates often agree. With --store-ema the
+    average is a checkpoint of its own, checkpoint_ema.pt.
+    """
+    n_best = cfg.keep_best_checkpoints
+    higher = cfg.maximize_best_checkpoint_metric
+    compared = val_loss
+    if val_loss is not None and val_loss == getattr(checkpoint_utils.save_checkpoint, "best", None):
+        compared = float(np.nextafter(val_loss, -np.inf if higher else np.inf))
+    cfg = OmegaConf.merge(cfg, {"keep_best_checkpoints": -1})
+    saved = fairseqs_save_checkpoint(cfg, trainer, epoch_itr, compared)
+    if saved and val_loss is not None and n_best > 0:
+        prefix = f"checkpoint.best_{cfg.best_checkpoint_metric}_"
+        best = Path(saved).with_name(f"{prefix}{val_loss:.9f}_{trainer.get_num_updates()}.pt")
+        _copy(saved, str(best), overwrite=True)
+        for path in _ranked(Path(saved).parent, prefix, higher)[n_best:]:
+            path.unlink()
+    if saved and trainer.cfg.ema.store_ema:
+        config = OmegaConf.to_container(trainer.cfg, resolve=True, enum_to_str=True)
+        average = utils.move_to_cpu(trainer.ema.state_dict())
+        _write_checkpoint(fairseq_dictionary(config, average), str(Path(saved).with_name("checkpoint_ema.pt")))
+    return saved
+
+
+def _ranked(folder: Path, prefix: str, higher: bool) -> list[Path]:
+    """The best checkpoints, best first; on a tie the earlier."""
+    measured = {}
+    for path in folder.glob(f"{prefix}*_*.pt"):
+        value, n_updates = path.stem.removeprefix(prefix).split("_")
+        measured[path] = (-float(value) if higher else float(value), int(n_updates))
+    return sorted(measured, key=measured.get)
 
 
 def _excepthook(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
@@ -151,7 +225,26 @@ def _one_line_message(error: BaseException) -> str:
                 return last_line.removeprefix(prefix)
     if isinstance(error, UserError):
         return last_line
+    if isinstance(error, FloatingPointError):
+        return f"{last_line}: training diverged: lower --lr"
+    if _is_about_options(error):
+        return " ".join(str(error).split())
+    if _lacks_architecture(error):
+        return "--arch is missing: name a detector, such as --arch sls_xlsr_300m; `sls models` lists them"
     return REMEDY if WORKER_DIED in last_line or _lost_connection_to_worker(error) else _misfit(error)
+
+
+def _is_about_options(error: BaseException) -> bool:
+    """Whether fairseq itself refuses options, which it names: `Must specify batch size either with --max-tokens or ...`."""
+    frames = tracebacks.extract_tb(error.__traceback__)
+    raised_by_fairseq = bool(frames) and any(part in ("fairseq", "fairseq_cli") for part in Path(frames[-1].filename).parts)
+    return isinstance(error, (AssertionError, ValueError)) and "--" in str(error) and raised_by_fairseq
+
+
+def _lacks_architecture(error: BaseException) -> bool:
+    """Whether fairseq parsed a command without --arch; its own default is no model, and its error has no message."""
+    frames = tracebacks.extract_tb(error.__traceback__)
+    return isinstance(error, RuntimeError) and bool(frames) and frames[-1].name == "parse_args_and_arch"
 
 
 def _lost_connection_to_worker(error: BaseException) -> bool:

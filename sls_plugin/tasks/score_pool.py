@@ -21,15 +21,18 @@ class ScorePool:
         self.name = name
         self.scores: dict[int, float] = {}
         self.n_done = 0
+        self.n_broken = 0
         self.eer = float("nan")
 
     def add(self, indices: Iterable[int], scores: Iterable[float]) -> None:
         """Scores of trials, by position in the split; a worker may see a trial twice, in fairseq's filler batches."""
         self.scores.update(zip(indices, scores, strict=True))
 
-    def count(self, n_trials: int) -> None:
-        """Count `n_trials` more that all workers together have finished, scored or broken."""
+    def count(self, n_trials: int, n_broken: int = 0) -> None:
+        """Count `n_trials` more that all workers together have finished, of which `n_broken` could not be read."""
         self.n_done += n_trials
+        self.n_broken += n_broken
+        require_readable(self.n_broken, len(self.trials), self.name)
         if self.n_done == len(self.trials):
             self._gather()
             self.eer = self._equal_error_rate()
@@ -60,3 +63,10 @@ def require_both_classes(counts: dict[str, int], name: str) -> None:
     for label in ("bonafide", "spoof"):
         if not counts.get(label):
             raise DataError(f"{name}: no {label} trial: training and the EER need trials of both classes")
+
+
+def require_readable(n_broken: int, n_trials: int, name: str) -> None:
+    """Raise DataError when most trials of a split (`name`) cannot be read: what is left is another data set."""
+    if n_broken > n_trials / 2:
+        remedy = "check the folder of recordings, --audio-root"
+        raise DataError(f"{name}: {n_broken:,} of {n_trials:,} clips cannot be read: {remedy}")

@@ -58,6 +58,9 @@ def score(folder: Path, n_workers: int, batch_size: int) -> None:
         def scores(self, output: torch.Tensor) -> torch.Tensor:
             return output
 
+        def pack_weights(self) -> None:
+            """There are none."""
+
     load.load_detector = lambda path: load.LoadedDetector(Sum(), Segment(N_SAMPLES), load.Card("sum", N_SAMPLES))
     imported = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # KiB on Linux
     start, start_cpu = time.perf_counter(), time.process_time()

@@ -14,7 +14,7 @@ from statistics import median
 import numpy as np
 from reference.rawboost_reference import process
 
-from sls_plugin.data.rawboost import RawBoost, RawBoostConfig
+from sls_plugin.data.augmentation.rawboost import RawBoost, RawBoostConfig
 
 N_SAMPLES = 64_600
 

@@ -16,12 +16,12 @@ from fairseq_ckpt.writing import write_pickled
 
 @pytest.fixture
 def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The names of the files whose content is read, as often as it is read."""
+    """The names of the files whose content is read, as often as it is read; the reader names them by their descriptor."""
     names: list[str] = []
 
     def counted(function: Callable) -> Callable:
         def reader(path: Path, *args: object, **settings: object) -> object:
-            names.append(Path(path).name)
+            names.append(Path(path).resolve().name)
             return function(path, *args, **settings)
 
         return reader
@@ -67,11 +67,11 @@ def test_an_original(tmp_path: Path) -> None:
 def test_one_of_this_project(original: Path, tmp_path: Path) -> None:
     content = read_for_fairseq(original)
     content["cfg"]["model"]["joint_pool_ratio"] = 0.25
-    write_pickled(content | {"extra_state": {"epoch": 3}}, tmp_path / "checkpoint_best.pt")
+    write_pickled(content | {"extra_state": {"train_iterator": {"epoch": 3}}}, tmp_path / "checkpoint_best.pt")
     detector = read_detector(tmp_path / "checkpoint_best.pt")
     assert detector.layout.name == "aasist"
     assert detector.config == content["cfg"]
-    assert read_for_fairseq(tmp_path / "checkpoint_best.pt")["extra_state"] == {"epoch": 3}
+    assert read_for_fairseq(tmp_path / "checkpoint_best.pt")["extra_state"] == {"train_iterator": {"epoch": 3}}
 
 
 def test_a_model_that_nobody_published(tmp_path: Path) -> None:
@@ -82,10 +82,9 @@ def test_a_model_that_nobody_published(tmp_path: Path) -> None:
 
 
 def test_what_is_no_detector(tiny_checkpoint: Path, tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match=r"not a detector trained with --task asvspoof \(XLS-R or wav2vec 2\.0"):
-        read_detector(tiny_checkpoint)
-    assert read_for_fairseq(tiny_checkpoint)["cfg"]["model"]["_name"] == "wav2vec2"
     torch.save(torch.load(tiny_checkpoint)["model"], tmp_path / "a.pt")
     for read in (read_detector, read_for_fairseq):
+        with pytest.raises(CheckpointError, match=r"not a detector trained with --task asvspoof \(XLS-R or wav2vec 2\.0"):
+            read(tiny_checkpoint)
         with pytest.raises(CheckpointError, match="no detector that can be scored or trained further"):
             read(tmp_path / "a.pt")

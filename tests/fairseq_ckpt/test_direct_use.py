@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import sys
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -24,7 +23,6 @@ from protocols import Trial, write_manifest
 from sls_plugin.__main__ import main
 from sls_plugin.inference.load import load_detector
 from sls_plugin.scores.score_file import read_scores
-from sls_plugin.tasks.fairseq_patches import patch_fairseq
 
 N_SAMPLES = 3920  # of a clip for the small SLS: 12 frames
 
@@ -145,8 +143,9 @@ def test_published_weights_of_aasist(shared: Path, tmp_path: Path, name: str) ->
 
 
 PLAIN_MODELS = {"aasist": {}, "rawgat_st": {"max_samples": 64_600}, "rawnet2": {}, "prosody_encoder": {}}
-XLSR_MODELS = {"xlsr_aasist": {}, "xlsr_mamba": {"mamba_features": 32, "mamba_layers": 4}}
-LENGTHS = {"xlsr_mamba": 66_800, "prosody_encoder": 64_000}
+XLSR_MODELS = {"xlsr_mamba": {"mamba_features": 32, "mamba_layers": 4}}
+XLSR_MODELS |= {name: {} for name in ("xlsr_aasist", "xlsr_nes2net_x", "xlsr_conformer_tcm")}
+LENGTHS = {"xlsr_mamba": 66_800, "xlsr_conformer_tcm": 66_800, "prosody_encoder": 64_000}
 
 
 @pytest.mark.parametrize("name", [*PLAIN_MODELS, *XLSR_MODELS])
@@ -171,27 +170,161 @@ def test_every_other_original_gets_the_model_that_it_belongs_to(tmp_path: Path, 
 # fairseq's own reader
 
 
-@pytest.fixture
-def repaired(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("load_checkpoint_to_cpu", "load_model_ensemble_and_task"):
-        monkeypatch.setattr(checkpoint_utils, name, getattr(checkpoint_utils, name))  # put back after the test
-    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
-    patch_fairseq()
-
-
-@pytest.mark.usefixtures("repaired")
-def test_fairseqs_own_reader_takes_old_checkpoints(tiny_checkpoint: Path, tmp_path: Path) -> None:
-    content = torch.load(tiny_checkpoint)
-    old = {"args": argparse.Namespace(**(TINY | {"arch": "wav2vec2", "task": "audio_pretraining", "data": "/old"})), "cfg": None}
-    torch.save(content | old, tmp_path / "args.pt")
-    state = checkpoint_utils.load_checkpoint_to_cpu(str(tmp_path / "args.pt"), {"data": "/new"})
-    assert state["args"].data == state["cfg"].task.data == "/new"
+@pytest.mark.usefixtures("patched")
+def test_containers_of_omegaconf_and_overrides(tmp_path: Path) -> None:
+    torch.save(aasist_tensors(), tmp_path / "a.pth")
+    content = read_for_fairseq(tmp_path / "a.pth")
     torch.save(content | {"cfg": OmegaConf.create(content["cfg"])}, tmp_path / "containers.pt")
-    state = checkpoint_utils.load_checkpoint_to_cpu(str(tmp_path / "containers.pt"), {"normalize": False})
-    assert state["cfg"].task.normalize is False
+    state = checkpoint_utils.load_checkpoint_to_cpu(str(tmp_path / "containers.pt"), {"padding": "zero"})
+    assert state["cfg"].task.padding == "zero"
 
 
-@pytest.mark.usefixtures("repaired")
+@pytest.mark.usefixtures("patched")
+def test_only_our_own_settings_are_used(tmp_path: Path) -> None:
+    """fairseq has settings that name modules to import (`user_dir`), files to read, and classes to build."""
+    torch.save(aasist_tensors(), tmp_path / "a.pth")
+    content = read_for_fairseq(tmp_path / "a.pth")
+    others = {"common": {"user_dir": str(tmp_path)}, "bpe": {"_name": "sentencepiece", "sentencepiece_model": "/dev/zero"}}
+    others |= {name: {"_name": "evil"} for name in ("optimizer", "lr_scheduler", "tokenizer", "scoring")}
+    config = {section: settings | {"user_dir": str(tmp_path)} for section, settings in content["cfg"].items()} | others
+    write_pickled(content | {"cfg": config, "task_state": {"evil": 1}, "evil": 1}, tmp_path / "a.pt")
+    for load in (checkpoint_utils.load_checkpoint_to_cpu, lambda path: {"cfg": checkpoint_utils.load_model_ensemble([path])[1]}):
+        state = load(str(tmp_path / "a.pt"))
+        assert set(state["cfg"]) == {"task", "model", "criterion"}
+        assert "user_dir" not in repr(state["cfg"])
+        assert not {"evil", "task_state"} & set(state)
+        assert state["cfg"].task.seed == 1
+        assert state["cfg"].criterion.class_weights == "0.1,0.9"
+
+
+NO_NUMBERS = ["x", True, None, [1], {}, float("nan"), float("inf"), -1.0, 1e300]
+ODD_SETTINGS = [
+    *({"model": {"joint_pool_ratio": value}} for value in NO_NUMBERS),
+    *({"model": {"frequency_masking": value}} for value in ("x", None, [1])),
+    *({"task": {name: value}} for name in ("data", "train_subset") for value in (5, True, ["x"], {"a": 1}, 2.5)),
+]
+
+
+@pytest.mark.usefixtures("patched")
+@pytest.mark.parametrize("changed", ODD_SETTINGS, ids=str)
+def test_settings_have_the_types_of_our_dataclasses(tmp_path: Path, changed: dict) -> None:
+    path = tmp_path / "a.pt"
+    torch.save(aasist_tensors(), path)
+    content = read_for_fairseq(path)
+    for section, settings in changed.items():
+        content["cfg"][section] |= settings
+    write_pickled(content, path)
+    for load in (load_detector, lambda path: checkpoint_utils.load_model_ensemble([str(path)])):
+        with pytest.raises(CheckpointError) as error:
+            load(path)
+        assert str(error.value).startswith(f"{path}: ")
+        assert str(error.value).isprintable()
+
+
+@pytest.mark.usefixtures("patched")
+@pytest.mark.parametrize(
+    "settings",
+    [{"crop": "middle"}, {"crop": 5}, {"seed": "x"}, {"rawboost_algorithm": "x"}, {"skip_broken_audio": "maybe"}],
+    ids=str,
+)
+def test_settings_of_the_task_too(tmp_path: Path, settings: dict) -> None:
+    path = tmp_path / "a.pt"
+    torch.save(aasist_tensors(), path)
+    content = read_for_fairseq(path)
+    content["cfg"]["task"] |= settings
+    write_pickled(content, path)
+    with pytest.raises(CheckpointError, match=rf"a\.pt: its settings make no model \(.*{next(iter(settings.values()))}"):
+        checkpoint_utils.load_checkpoint_to_cpu(str(path))
+
+
+def test_an_architecture_has_the_defaults_of_its_settings(tmp_path: Path) -> None:
+    """A checkpoint of a version that did not have a setting yet."""
+    torch.save(aasist_tensors(24), tmp_path / "a.pth")
+    content = read_for_fairseq(tmp_path / "a.pth")
+    content["cfg"]["model"] = {"_name": "aasist_l"}
+    write_pickled(content, tmp_path / "a.pt")
+    clip = torch.randn(1, 64_600)
+    with torch.no_grad():
+        outputs = [load_detector(tmp_path / name).model(clip) for name in ("a.pt", "a.pth")]
+    assert torch.equal(*outputs)
+
+
+@pytest.mark.usefixtures("patched")
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_weights_that_are_no_numbers(tmp_path: Path, value: float) -> None:
+    path = tmp_path / "a.pth"
+    torch.save(aasist_tensors() | {"out_layer.bias": torch.tensor([0.0, value])}, path)
+    for load in (load_detector, lambda path: checkpoint_utils.load_model_ensemble([str(path)])):
+        with pytest.raises(CheckpointError, match=r"a\.pth: out_layer\.bias has values that are NaN or infinite"):
+            load(path)
+
+
+def test_too_little_memory_to_build_a_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.save(aasist_tensors(), tmp_path / "a.pth")
+    for error in (MemoryError(), RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory")):
+
+        def fail(*_: object, error: Exception = error, **__: object) -> None:
+            raise error
+
+        monkeypatch.setattr(torch.nn.Module, "load_state_dict", fail)
+        with pytest.raises(CheckpointError, match=r"a\.pth: out of memory: close other programs"):
+            load_detector(tmp_path / "a.pth")
+
+
+# The state of training
+
+
+STATE = {
+    "optimizer_history": [{"criterion_name": "C", "optimizer_name": "O", "lr_scheduler_state": {"best": None}, "num_updates": 7}],
+    "extra_state": {
+        "train_iterator": {"epoch": 2, "iterations_in_epoch": 3, "version": 2},
+        "metrics": {"default": [(1, "loss", "AverageMeter", {"val": torch.tensor(2.0), "sum": 1.0, "count": 1, "round": 3})]},
+        "best": 0.25,
+    },
+    "last_optimizer_state": {"state": {0: {"step": torch.tensor(1.0)}}, "param_groups": [{"lr": 1e-6, "params": [0]}]},
+    "criterion": {"discriminator.weight": torch.ones(1)},
+}
+
+
+def test_the_state_of_training_is_kept(tmp_path: Path) -> None:
+    torch.save(aasist_tensors(), tmp_path / "a.pth")
+    write_pickled(read_for_fairseq(tmp_path / "a.pth") | STATE, tmp_path / "a.pt")
+    content = read_for_fairseq(tmp_path / "a.pt")
+    assert {name: content[name] for name in STATE} == STATE
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"optimizer_history": 5},
+        {"optimizer_history": []},
+        {"optimizer_history": [[]]},
+        {"optimizer_history": [{"num_updates": "many"}]},
+        {"optimizer_history": [{"optimizer_name": "${oc.env:HOME}"}]},
+        {"extra_state": "x"},
+        {"extra_state": {"train_iterator": 5}},
+        {"extra_state": {"train_iterator": {"epoch": "1"}}},
+        {"extra_state": {"best": "${oc.env:HOME}"}},
+        {"extra_state": {"metrics": [1]}},
+        {"extra_state": {"metrics": {"default": 5}}},
+        {"extra_state": {"metrics": {"default": [(1, "loss", "__builtins__", {})]}}},
+        {"extra_state": {"metrics": {"default": [(1, "loss", "MetersDict", {})]}}},
+        {"extra_state": {"metrics": {"default": [(1, "loss", ["AverageMeter"], {})]}}},
+        {"last_optimizer_state": [1]},
+        {"criterion": {"weight": "x"}},
+        {"criterion": [1]},
+    ],
+    ids=str,
+)
+def test_a_state_of_training_that_no_training_writes(tmp_path: Path, changed: dict) -> None:
+    torch.save(aasist_tensors(), tmp_path / "a.pth")
+    write_pickled(read_for_fairseq(tmp_path / "a.pth") | changed, tmp_path / "a.pt")
+    with pytest.raises(CheckpointError, match=r"a\.pt: (its state of training is not as|.*an interpolation)"):
+        read_for_fairseq(tmp_path / "a.pt")
+    load_detector(tmp_path / "a.pt")  # scoring does not look at it
+
+
+@pytest.mark.usefixtures("patched")
 @pytest.mark.parametrize(
     ("section", "settings"),
     [
@@ -218,7 +351,7 @@ def test_a_checkpoint_builds_nothing_that_runs_its_settings(tmp_path: Path, sect
     assert not trace.exists()
 
 
-@pytest.mark.usefixtures("repaired")
+@pytest.mark.usefixtures("patched")
 def test_what_is_built_is_what_was_checked(tmp_path: Path) -> None:
     clean, evil, trace = tmp_path / "clean.pt", tmp_path / "clean-evil.pt", tmp_path / "trace"
     torch.save(aasist_tensors(), clean)
@@ -230,12 +363,12 @@ def test_what_is_built_is_what_was_checked(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="--checkpoint-suffix and shards are not supported"):
         checkpoint_utils.load_model_ensemble([str(clean)], suffix="-evil")
     write_pickled(content | {"args": argparse.Namespace(**code), "cfg": None}, evil)
-    with pytest.raises(CheckpointError, match="do not trust this file"):
+    with pytest.raises(CheckpointError, match="not a detector trained with --task asvspoof"):
         checkpoint_utils.load_model_ensemble([str(clean), str(evil)])
     assert not trace.exists()
 
 
-@pytest.mark.usefixtures("repaired")
+@pytest.mark.usefixtures("patched")
 def test_fairseq_takes_several_files_and_safetensors(tmp_path: Path) -> None:
     torch.save(aasist_tensors(), tmp_path / "a.pth")
     convert(tmp_path / "a.pth", tmp_path / "a.safetensors", "safetensors")

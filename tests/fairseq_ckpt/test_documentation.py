@@ -91,7 +91,7 @@ def test_a_new_detector_is_a_new_file(tmp_path: Path) -> None:
     assert json.loads(config)["model"] == {"_name": "energy"}
     assert any(line.split() == ["layout", "energy", "(Energy)"] for line in lines)
     (row,) = [line for line in lines if line.startswith("energy ")]
-    assert row.split() == ["energy", "4", "0.0", "any", "-", "-", "-", "-", "energy"]
+    assert row.split() == ["energy", "4", "0.0", "any", "-", "-", "-", "-", "yes"]
 
 
 def test_its_model_has_the_tensors_that_its_file_describes() -> None:
@@ -99,3 +99,11 @@ def test_its_model_has_the_tensors_that_its_file_describes() -> None:
     code = "\n".join(("import torch", *NEW_FILES.values(), USE_MODEL))
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_page_on_security_names_tests_that_exist() -> None:
+    named = set(re.findall(r"`(test_\w+)`", (PACKAGE / "SECURITY.md").read_text(encoding="utf-8")))
+    texts = [file.read_text(encoding="utf-8") for file in Path(__file__).parents[1].rglob("test_*.py")]
+    written = {name for text in texts for name in re.findall(r"^def (test_\w+)", text, re.MULTILINE)}
+    assert named
+    assert named <= written

@@ -11,6 +11,8 @@ from made_checkpoints import BASE, NARROW, aasist_tensors, reference_sls, synthe
 
 from fairseq_ckpt import CheckpointError
 from fairseq_ckpt.checkpoint import read, require_known
+from fairseq_ckpt.conversion import convert
+from fairseq_ckpt.detector import read_detector
 from fairseq_ckpt.identification import LAYOUTS, nearest
 from fairseq_ckpt.shapes import Shapes
 from fairseq_ckpt.wav2vec.backbone import build_backbone
@@ -22,6 +24,8 @@ KEYS = {  # the state dicts of the original implementations, listed
     "sls_full": ("sls", 340_790_021),
     "ssl_aasist_full": ("xlsr_aasist", 317_837_834),
     "xlsr_mamba_full": ("xlsr_mamba", 319_327_542),
+    "nes2net_x_head": ("xlsr_nes2net_x", 317_902_631),
+    "xlsr_conformer_tcm_head": ("xlsr_conformer_tcm", 321_213_220),
     "AASIST": ("aasist", 297_866),
     "AASIST-L": ("aasist", 85_306),
     "RawGATST_baseline": ("rawgat_st", 437_034),
@@ -31,8 +35,12 @@ KEYS = {  # the state dicts of the original implementations, listed
 
 
 def published(shared: Path, key: str) -> tuple[Shapes, int]:
-    """Names and shapes, and the number of parameters."""
-    listed = json.loads((shared / "reference" / "keys" / f"{key}.json").read_text())
+    """Names and shapes, and the number of parameters; a head is put on XLS-R 300M."""
+    keys = shared / "reference" / "keys"
+    listed = json.loads((keys / f"{key}.json").read_text())
+    if key.endswith("_head"):
+        backbone = json.loads((keys / "xlsr300m.json").read_text())
+        listed |= {f"ssl_model.model.{name}": entry for name, entry in backbone.items()}
     shapes = {name: tuple(entry["shape"]) for name, entry in listed.items()}
     return shapes, sum(torch.Size(shapes[name]).numel() for name, entry in listed.items() if entry["param"])
 
@@ -177,3 +185,28 @@ def test_sizes_that_make_no_sense_are_differences_like_others(tmp_path: Path) ->
 
 def test_layouts_have_names_of_their_own() -> None:
     assert len({layout.name for layout in LAYOUTS}) == len(LAYOUTS)
+
+
+# As training scripts wrap them
+
+
+@pytest.mark.parametrize("wrapper", ["state_dict", "model_state_dict", "net", "model"])
+@pytest.mark.parametrize("prefix", ["", "module.", "_orig_mod.", "model.", "module._orig_mod.", "_orig_mod.module.model."])
+def test_wrapped_originals(tmp_path: Path, wrapper: str, prefix: str) -> None:
+    tensors = aasist_tensors()
+    wrapped = {f"{prefix}{name}": tensor for name, tensor in tensors.items()}
+    torch.save({"epoch": 3, wrapper: wrapped, "optimizer": {"state": {}}}, tmp_path / "a.pth")
+    detector = read_detector(tmp_path / "a.pth")
+    assert detector.layout.name == "aasist"
+    assert detector.tensors.keys() == tensors.keys()
+    assert all(torch.equal(detector.tensors[name], tensor) for name, tensor in tensors.items())
+    convert(tmp_path / "a.pth", tmp_path / "b.pth", "original")
+    assert torch.load(tmp_path / "b.pth").keys() == wrapped.keys()
+
+
+def test_an_unknown_wrapper_is_named(tmp_path: Path) -> None:
+    torch.save({"epoch": 3, "weights": aasist_tensors()}, tmp_path / "a.pth")
+    with pytest.raises(CheckpointError) as error:
+        read_detector(tmp_path / "a.pth")
+    reason = "not the tensors by name that a model has (it holds epoch, weights beside 0 tensors)"
+    assert str(error.value) == f"{tmp_path / 'a.pth'}: {reason}: save its part weights alone"

@@ -1,5 +1,3 @@
-import gzip
-
 import pytest
 
 from protocols import DataError, Trial
@@ -72,8 +70,10 @@ def test_a_table_is_read_by_the_names_of_its_header(file):
         ("file,label\na,spoof\nb\n", "3: 1 columns instead of 2: a line is `file,label`"),
         ("file,label\n\na,spoof\n", "2: 0 columns instead of 2: a line is `file,label`"),
         ("file,label\na,fake\n", "2: unknown label 'fake': write bonafide or bona-fide or spoof"),
-        ('file,label\n"a,spoof\nb,spoof\n', "3: unexpected end of data: quote a cell whole, or not at all"),
-        ('file,label\n"a"b,spoof\n', "2: ',' expected after '\"': quote a cell whole, or not at all"),
+        ('file,label\n"a,spoof\nb,spoof\n', "2: a quotation mark in '\"a': quote a cell whole, or not at all"),
+        ('file,label\n"a"b,spoof\n', "2: a quotation mark in '\"a\"b': quote a cell whole, or not at all"),
+        ('file,label\n"a,b",spoof\n"c,spoof\n', "3: unexpected end of data: quote a cell whole, or not at all"),
+        ('file,label\n"a,c"b,spoof\n', "2: ',' expected after '\"': quote a cell whole, or not at all"),
     ],
 )
 def test_a_bad_table_is_told_by_line_and_remedy(file, text, problem):
@@ -85,15 +85,23 @@ def test_a_bad_table_is_told_by_line_and_remedy(file, text, problem):
 
 def test_a_stray_quotation_mark_swallows_no_trial(tmp_path):
     path = tmp_path / "meta.csv"
-    path.write_text('file|text\n0.wav|"Hallo\n1.wav|er\n2.wav|sagte"\n3.wav|x\n')
+    path.write_text('file|text\n0.wav|"Hallo\n1.wav|er\n2.wav|sagte"\n"3.wav"|"x" y\n4.wav|"z"\n')
+    expected = [f"{number}.wav" for number in range(5)]
+    assert [trial.id for trial in read_table(path, {"file": "id"}, delimiter="|")] == expected
+    path.write_text('file|text\n0.wav|"Hallo\n1.wav|er\n2.wav|sagte"\n3.wav|"a|b"\n')  # here a mark may hide a delimiter
     with pytest.raises(DataError, match=r"meta.csv:2: a cell in quotation marks extends to line 3"):
         list(read_table(path, {"file": "id"}, delimiter="|"))
     path.write_text('file|text\n0.wav|"two\nlines"\n1.wav|"one ""line"""\n')
     assert [trial.id for trial in read_table(path, {"file": "id"}, delimiter="|")] == ["0.wav", "1.wav"]
 
 
-def test_a_packed_file_tells_the_remedy(tmp_path):
-    path = tmp_path / "trial_metadata.txt.gz"
-    path.write_bytes(gzip.compress(b"LA_1 U_1 spoof\n"))
-    with pytest.raises(DataError, match=r"trial_metadata.txt.gz: compressed with gzip: unpack it first"):
-        list(read_columns(path, ("speaker", "id", "label")))
+def test_blanks_around_a_cell_make_no_other_attack(file):
+    path = file("file,attack\na.wav,A01\nb.wav , A01 \n")
+    assert [(trial.id, trial.facts) for trial in read_table(path, {"file": "id", "attack": "attack"})] == [
+        ("a.wav", {"attack": "A01"}), ("b.wav", {"attack": "A01"}),
+    ]  # fmt: skip
+
+
+def test_other_blanks_separate_no_columns(file):
+    path = file("speaker a\u00a0b.wav spoof\n")
+    assert [trial.id for trial in read_columns(path, ("speaker", "id", "label"))] == ["a\u00a0b.wav"]

@@ -1,6 +1,8 @@
 """Keys: the labels of official files, manifests and lists."""
 
 import gzip
+import os
+import threading
 
 import pytest
 
@@ -129,6 +131,28 @@ def test_labels_from_a_list_in_both_spellings(tmp_path):
     assert {trial.id: trial.label for trial in keys.trials} == {
         "0.wav": "bonafide", "my take.wav": "spoof", "12": "bonafide",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "text", ["id,label\na,bonafide\nb c,spoof\n", "filename\tcm-label\na\tbona-fide\nb c\tspoof\n", "a bonafide\nb c spoof\n"]
+)
+@pytest.mark.parametrize("packed", [False, True])
+def test_labels_from_a_table_or_list_packed_or_through_a_pipe(tmp_path, text, packed):
+    data = gzip.compress(text.encode()) if packed else text.encode()
+    (tmp_path / "labels").write_bytes(data)
+    os.mkfifo(tmp_path / "pipe")
+    writer = threading.Thread(target=(tmp_path / "pipe").write_bytes, args=[data])
+    writer.start()
+    for name in ("labels", "pipe"):
+        assert [(trial.id, trial.label) for trial in read_keys("labels", tmp_path / name).trials] == [
+            ("a", "bonafide"), ("b c", "spoof"),
+        ]  # fmt: skip
+    writer.join()
+
+
+def test_a_published_table_of_labels(shared):
+    keys = read_keys("labels", shared / "data/scores/la21/LA21_eval_labels.csv.gz")
+    assert (keys.trials[0].id, keys.trials[0].label) == ("LA_E_9332881", "spoof")
 
 
 def test_labels_from_a_manifest_or_its_folder(tmp_path):

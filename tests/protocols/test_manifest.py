@@ -11,9 +11,11 @@ from protocols import DataError, Trial, read_manifest, write_manifest
 
 HEADER = "id\taudio\tn_frames\tlabel"
 
-# Whatever a name may hold in a tab-separated UTF-8 file: spaces, quotes, other scripts, exotic line separators.
-names = st.text(st.characters(exclude_characters="\t\n\r", exclude_categories=["Cs"]), min_size=1, max_size=20)
-facts = st.dictionaries(names.filter(lambda key: key not in HEADER.split("\t")), names, max_size=4)
+# Whatever a name may hold in a tab-separated UTF-8 file: spaces, quotes, other scripts.
+LINE_ENDS = "\t\n\r\v\f\0\x1c\x1d\x1e\x1f\x85\u2028\u2029"
+names = st.text(st.characters(exclude_characters=LINE_ENDS, exclude_categories=["Cs"]), min_size=1, max_size=20)
+stripped = names.filter(lambda name: name == name.strip())
+facts = st.dictionaries(stripped.filter(lambda key: key not in HEADER.split("\t")), stripped, max_size=4)
 trials = st.lists(
     st.builds(
         Trial,
@@ -39,7 +41,7 @@ def test_what_is_written_is_read_again(written):
 
 @given(trials, st.data())
 def test_a_tab_or_line_break_anywhere_is_refused(written, data):
-    sign = data.draw(st.sampled_from("\t\n\r"))
+    sign = data.draw(st.sampled_from(LINE_ENDS))
     good = written[-1]
     bad = data.draw(
         st.sampled_from([
@@ -192,3 +194,19 @@ def test_a_link_stays_and_its_target_is_replaced(tmp_path):
     write_manifest(tmp_path / "link.tsv", [Trial("E_1", "a.wav")])
     assert (tmp_path / "link.tsv").is_symlink()
     assert read_manifest(tmp_path / "target.tsv") == [Trial("E_1", "a.wav")]
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        (f"{HEADER}\tattack\na\ta.wav\t0\tspoof\tA01\nb\tb.wav\t0\tspoof\tA01 \n", ":3: a blank around 'A01 ': remove it"),
+        (f"{HEADER}\tattack \na\ta.wav\t0\tspoof\tA01\n", ":1: a blank around 'attack ': remove it"),
+    ],
+)
+def test_blanks_around_a_fact_are_refused(tmp_path, text, what):
+    (tmp_path / "eval.tsv").write_text(text)
+    with pytest.raises(DataError) as error:
+        read_manifest(tmp_path / "eval.tsv")
+    assert str(error.value) == f"{tmp_path}/eval.tsv{what}"
+    with pytest.raises(DataError, match="trial 'a': a blank around a fact: remove it"):
+        write_manifest(tmp_path / "new.tsv", [Trial("a", "a.wav", facts={"attack": "A01 "})])

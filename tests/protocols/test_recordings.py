@@ -125,10 +125,25 @@ def test_recordings_are_found_recursively_and_sorted(folder):
 
 def test_every_format_that_soundfile_or_ffmpeg_decodes_is_found(folder):
     soundfile_knows = ["wav", "flac", "ogg", "opus", "mp3", "aiff", "aif", "au", "w64", "sph"]
-    ffmpeg_knows = ["m4a", "mp4", "aac", "webm", "wma", "amr", "3gp"]
+    ffmpeg_knows = ["m4a", "mp4", "aac", "webm", "wma", "amr", "3gp", "mov", "mkv", "avi", "mka", "mp2", "ts", "wv", "m4b"]
     expected = sorted(f"recording.{suffix}" for suffix in soundfile_knows + ffmpeg_knows)
     root = folder(*expected, "headerless.raw", "picture.png")
     assert [path.name for path in find_audio(root)] == expected
+
+
+def test_a_recording_without_a_suffix_is_found_by_its_first_bytes(folder):
+    root = folder("text", "empty", "wav", "flac", "m4a")
+    (root / "text").write_text("RIFFraff\n")
+    (root / "wav").write_bytes(b"RIFF\0\0\0\0WAVE")
+    (root / "flac").write_bytes(b"fLaC")
+    (root / "m4a").write_bytes(b"\0\0\0 ftypM4A ")
+    assert [path.name for path in find_audio(root)] == ["flac", "m4a", "wav"]
+
+
+def test_files_that_are_passed_over_are_counted(folder, caplog):
+    root = folder("a.wav", "b.txt", "deep/c.TXT", "d.csv", "README")
+    assert len(find_audio(root)) == 1
+    assert caplog.messages == [f"{root}: files passed over as no recordings: 2 .txt, 1 .csv, 1 without suffix"]
 
 
 def test_hidden_files_are_passed_over(folder):

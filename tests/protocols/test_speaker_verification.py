@@ -6,7 +6,7 @@ import pytest
 
 from protocols import DataError
 from protocols.keys import read_keys
-from protocols.speaker_verification import read_asv_2019, read_asv_2021
+from protocols.speaker_verification import find_beside, read_asv_2019, read_asv_2021
 
 SCORES_2021 = "LA_1 T_0 7.5\nLA_1 T_0 -2\nLA_2 T_1 0.25\n"
 KEYS_2021 = (
@@ -97,7 +97,8 @@ def test_keys_of_2019_find_the_asv_scores_of_their_subset(tmp_path, access, atta
     [
         ("bonafide target 1\nbonafide target\n", ":2: 2 columns instead of 3"),
         ("bonafide target 1\nbonafide impostor 1\n", ":2: unknown kind of trial 'impostor'"),
-        ("bonafide target 1\nbonafide target high\n", "could not convert string to float: 'high'"),
+        ("bonafide target 1\nbonafide target high\n", "2: 'high' is no number"),
+        ("bonafide target 1\nbonafide target 1_000\n", "2: '1_000' is no number"),
         ("bonafide target 1\nA07 spoof nan\n", ":2: the score is nan"),
         ("", "the file is empty"),
     ],
@@ -110,6 +111,12 @@ def test_refuses_bad_lines(tmp_path, text, message):
     assert str(error.value).startswith(str(path))
     assert message in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_scores_that_may_be_cut_in_the_last_number_are_reported(tmp_path, caplog):
+    (tmp_path / "asv.txt.gz").write_bytes(gzip.compress(b"bonafide target 1.25\nA07 spoof -1.2"))
+    assert read_asv_2019(find_beside(tmp_path / "key.txt", ["asv.txt"])).scores.tolist() == [1.25, -1.2]
+    assert "asv.txt.gz: no line end after 'A07 spoof -1.2': copy the file again if it was cut off there" in caplog.text
 
 
 def test_asv_scores_of_the_organisers(shared, tmp_path):

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
+from protocols import DataError
 from recipes.tools.averaging import as_published, improving_epochs, main
 from recipes.tools.training import remove_checkpoints
 from recipes.tools.training_log import add_record, best_epochs, read_log, validations
@@ -25,6 +26,16 @@ def test_the_best_epochs_differ_beyond_three_decimals(tmp_path) -> None:
     assert best_epochs(log, "loss", 5) == [4, 2, 6, 7, 3]
     assert best_epochs(log, "loss", 9) == [4, 2, 6, 7, 3, 1]
     assert improving_epochs(log, "loss") == [1, 2, 4]
+
+
+def test_no_epoch_counts_before_the_first_that_is_good_enough(tmp_path) -> None:
+    """AASIST's authors begin with 1 %: their own example takes epochs 4, 6, 7 and 8."""
+    eers = dict(enumerate([0.06, 0.03, 0.02, 0.01, 0.012, 0.009, 0.009, 0.004], start=1))
+    log = read_log(log_of(tmp_path, eers))
+    assert improving_epochs(log, "loss") == [1, 2, 3, 4, 6, 7, 8]
+    assert improving_epochs(log, "loss", at_most=0.01) == [4, 6, 7, 8]
+    with pytest.raises(DataError, match=r"^no epoch reached loss 0\.001 on the development split: train longer, or raise"):
+        improving_epochs(log, "loss", at_most=0.001)
 
 
 def test_an_epoch_as_good_as_the_best_is_averaged_too(tmp_path) -> None:

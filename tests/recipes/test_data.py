@@ -23,8 +23,9 @@ import numpy as np
 import pytest
 import soundfile
 from file_server import Server, serving
+from recipe_runs import environment
 
-from protocols import read_manifest
+from protocols import DataError, read_manifest
 from protocols.corpora import CORPORA
 from protocols.published import Download, Part, Published, PublishedCount
 
@@ -313,7 +314,7 @@ def test_wrong_usage(recipe: ModuleType, capsys: pytest.CaptureFixture[str], arg
 
 def test_the_script_lists_every_corpus_from_any_folder(recipe: ModuleType, tmp_path: Path) -> None:
     command = ["bash", str(RECIPES / "data" / "download.sh"), "--list"]
-    outcome = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=os.environ | {"VENV": "none"})
+    outcome = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment())
     assert outcome.returncode == 0, outcome.stderr
     offers = recipe.offers()
     assert {"asvspoof2019-la", "mlaad", "xlsr_300m"} <= offers.keys()
@@ -432,9 +433,9 @@ def hub() -> Iterator[Hub]:
 
 
 def download_mlaad(hub: Hub, dest: Path, *languages: str, token: str = "") -> subprocess.CompletedProcess:
-    environment = os.environ | {"HF_ENDPOINT": hub.endpoint, "HF_HOME": str(dest.parent / "home"), "HF_TOKEN": token}
+    variables = os.environ | {"HF_ENDPOINT": hub.endpoint, "HF_HOME": str(dest.parent / "home"), "HF_TOKEN": token}
     command = [sys.executable, str(RECIPES / "data" / "download.py"), "mlaad", *languages, "--dest", str(dest)]
-    return subprocess.run(command, capture_output=True, text=True, env=environment)
+    return subprocess.run(command, capture_output=True, text=True, env=variables)
 
 
 def test_languages_come_from_the_hub(hub: Hub, tmp_path: Path) -> None:
@@ -484,3 +485,74 @@ def test_a_hub_that_cannot_be_reached(tmp_path: Path, hub: Hub, partly_there: bo
     assert outcome.returncode == 1
     assert "the Hub cannot be reached (ConnectError): give the same command again" in outcome.stderr
     assert "Traceback" not in outcome.stderr
+
+
+# Archives that someone changed
+
+
+def link(name: str, kind: bytes = tarfile.SYMTYPE) -> bytes:
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w:gz") as file:
+        member = tarfile.TarInfo(name)
+        member.type, member.linkname = kind, "/etc/passwd"
+        file.addfile(member)
+    return data.getvalue()
+
+
+def zip_link() -> bytes:
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as file:
+        member = zipfile.ZipInfo("a")
+        member.external_attr = 0o120777 << 16
+        file.writestr(member, "/etc/passwd")
+    return data.getvalue()
+
+
+def encrypted() -> bytes:
+    data = bytearray(zipped({"a": b"x"}))
+    for signature, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        data[data.find(signature) + offset] |= 1
+    return bytes(data)
+
+
+CHANGED = {
+    "a.tar.gz": [
+        (tar({"../outside": b"x"}), "../outside leads out of the folder"),
+        (tar({"/tmp/outside": b"x"}), "/tmp/outside leads out of the folder"),
+        (tar({"b.tar.gz.unpacked": b""}), "b.tar.gz.unpacked has a name that marks the state of a download"),
+        (tar({"./b.tar.gz.unpacked/": b""}), "has a name that marks"),
+        (tar({"b.tar.gz.part": b""}), "has a name that marks"),
+        (link("a"), "a is neither a file nor a folder"),
+        (link("a", tarfile.LNKTYPE), "a is neither a file nor a folder"),
+        (link("a", tarfile.CHRTYPE), "a is neither a file nor a folder"),
+        (link("a", tarfile.FIFOTYPE), "a is neither a file nor a folder"),
+        (link("\x1b[2J"), "'\\x1b[2J' is neither a file nor a folder"),
+        (tar({"zeros": bytes(20_000_000)}), "it unpacks to more than 50 times its size"),
+        (tar(dict.fromkeys(map(str, range(11)), b"")), "or to too many files"),
+    ],
+    "a.zip": [
+        (zipped({"../outside": b"x"}), "../outside leads out of the folder"),
+        (zipped({"/tmp/outside": b"x"}), "/tmp/outside leads out of the folder"),
+        (zipped({"..\\outside": b"x"}), "leads out of the folder"),
+        (zipped({"B.ZIP.UNPACKED": b"x"}), "has a name that marks"),
+        (zip_link(), "a is neither a file nor a folder"),
+        (encrypted(), "encrypted"),
+        (zipped(dict.fromkeys(map(str, range(11)), b"")), "or to too many files"),
+    ],
+}
+
+
+@pytest.mark.parametrize(("name", "number"), [(name, number) for name, cases in CHANGED.items() for number in range(len(cases))])
+def test_a_changed_archive(recipe: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, number: int) -> None:
+    content, reason = CHANGED[name][number]
+    monkeypatch.setattr(recipe, "SMALLEST_LIMIT", 1_000_000)
+    monkeypatch.setattr(recipe, "MAX_MEMBERS", 10)
+    folder = tmp_path / "corpora"
+    folder.mkdir()
+    (folder / name).write_bytes(content)
+    with pytest.raises(DataError) as error:
+        recipe.unpack(folder / name, folder)
+    assert str(error.value).startswith(f"{folder / name}: cannot be unpacked (")
+    assert reason in str(error.value)
+    assert str(error.value).isprintable()
+    assert {path.name for path in tmp_path.rglob("*")} <= {"corpora", name, *map(str, range(10))}

@@ -1,12 +1,12 @@
 """The demo, from a corpus in the layout of ASVspoof 2019 to a report."""
 
 import json
-import os
 import subprocess
 from pathlib import Path
 
 import numpy as np
 import soundfile
+from recipe_runs import environment
 
 from sls_plugin.scores.score_file import read_scores
 
@@ -32,7 +32,7 @@ def make_corpus(folder: Path) -> None:
 
 def run_demo(*arguments: str, out: Path) -> subprocess.CompletedProcess:
     command = ["bash", str(CHECKOUT / "recipes" / "demo.sh"), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, env=os.environ | {"VENV": "none", "OUT": str(out)})
+    return subprocess.run(command, capture_output=True, text=True, env=environment(OUT=str(out)))
 
 
 def test_demo_on_a_given_corpus(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from recipe_runs import ROOT, SMALL, rows, run_recipe
 
 RECIPES = ROOT / "recipes"
 EXPERIMENTS = sorted(path.name for path in (RECIPES / "experiments").iterdir() if path.name != "__pycache__")
-FORWARDED = ["sls/train.sh", *(f"{name}/run.sh" for name in EXPERIMENTS)]
+OF_0_3 = sorted({path.parent.name for path in RECIPES.glob("*/run.sh")})
+FORWARDED = ["sls/train.sh", *(f"{name}/run.sh" for name in OF_0_3)]
 PAGES = sorted(path.relative_to(RECIPES) for path in RECIPES.rglob("README.md"))
 
 
@@ -44,6 +45,7 @@ def test_help_has_one_example_and_grouped_options(command) -> None:
     assert printed.count(f"\nExample\n  bash recipes/{' '.join(command)} ") == 1
     assert re.search(r"^Files\n  --\w.*\n(  .*\n)*\n\w+\n  --", printed, flags=re.MULTILINE)
     assert max(map(len, printed.splitlines())) < 100
+    assert "unbound variable" not in printed
     for option in ("--dest DIR", "--stage N"):
         assert option in printed
 
@@ -60,6 +62,7 @@ def test_help_shows_the_stages_and_the_options_that_an_experiment_has() -> None:
 
 @pytest.mark.parametrize("script", FORWARDED)
 def test_commands_of_version_0_3_still_work(script) -> None:
+    assert len(OF_0_3) == 8
     name = script.split("/")[0]
     assert run_recipe(script, "--help") == run_recipe("train.sh", name, "--help")
 

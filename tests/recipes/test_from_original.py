@@ -3,6 +3,7 @@
 The tables here were written independently of those in recipes/original/flags.py.
 """
 
+import json
 import re
 import shlex
 import subprocess
@@ -17,11 +18,13 @@ import pytest
 import soundfile
 import torch
 from commands import USER_DIR
+from configurations import composed
 from fairseq import options
 from fairseq.dataclass.utils import convert_namespace_to_omegaconf
 from omegaconf import OmegaConf
 
 import sls_plugin.tasks  # noqa: F401  (registers the models)
+from recipes.original.experiments import AASIST_FLAGS, MAMBA_FLAGS
 from recipes.original.flags import ORIGINALS
 from recipes.original.translate import main, translation
 from sls_plugin.__main__ import _parsers
@@ -29,6 +32,7 @@ from sls_plugin.__main__ import _parsers
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "recipes" / "from_original.py"
 PAGE = (ROOT / "recipes" / "original" / "README.md").read_text()
+LOOPS, AVERAGED = PAGE.split("\n## XLSR-Mamba and AASIST\n")
 PROGRAMS = {
     "main.py": "python main.py",
     "sls_asvspoof.train": "python -m sls_asvspoof.train",
@@ -46,6 +50,7 @@ HYPERPARAMETERS = {
     "--model_path": (None, "some where/epoch_2.pth", "finetune_from_model", "some where/epoch_2.pth"),
     "--algo": (None, "8", "rawboost_algorithm", 8),
 }
+METRICS = {"main.py": "train_loss_batch_mean", "sls_asvspoof.train": "loss_batch_mean"}  # what selects an epoch; others: loss
 RAWBOOST = {
     "--nBands": ("5", "6", "rawboost_n_bands", 6),
     "--minF": ("20", "30", "rawboost_min_frequency", 30),
@@ -80,7 +85,7 @@ NAMES_FOLDER = ("--batch_size", "--num_epochs", "--lr")  # parts of the folder's
 
 def translate(command: str) -> tuple[list[list[str]], list[str]]:
     """The words of each printed command, and the remarks."""
-    printed = translation(command)
+    printed = translation(command, of="sls" if "main.py" in command else None)
     lines = printed.replace(" \\\n", " ").splitlines()
     remarks = [line for line in lines if line.startswith("#")]
     return [shlex.split(line) for line in lines[: len(lines) - len(remarks)]], remarks
@@ -154,7 +159,7 @@ def test_flags_that_are_not_given_have_the_originals_default(name, base) -> None
         "common.seed": 1234, "dataset.batch_size": 14, "dataset.batch_size_valid": 14, "dataset.num_workers": 8,
         "dataset.train_subset": "train", "dataset.valid_subset": "dev", "distributed_training.distributed_world_size": 1,
         "checkpoint.finetune_from_model": None, "checkpoint.maximize_best_checkpoint_metric": False,
-        "checkpoint.best_checkpoint_metric": "train_loss" if name == "main.py" else "loss",
+        "checkpoint.best_checkpoint_metric": METRICS.get(name, "loss"),
         "checkpoint.patience": {"main.py": 1, "sls_asvspoof.train": 10}.get(name, -1),
         "checkpoint.save_dir": f"models/model_{track}_weighted_CCE_100_14_1e-06",
         "common.tensorboard_logdir": f"logs/model_{track}_weighted_CCE_100_14_1e-06",
@@ -420,7 +425,7 @@ def test_the_tables_of_the_page_are_those_of_the_script() -> None:
         names = PROGRAMS if flag not in RAWBOOST else list(PROGRAMS)[:1]
         assert flag not in RAWBOOST or len({default_text(name, flag) for name in PROGRAMS}) == 1
         expected.append([f"`{flag}`", *(default_text(name, flag) for name in names), entry.here])
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in PAGE.splitlines() if line.startswith("| `--")]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in LOOPS.splitlines() if line.startswith("| `--")]
     assert sorted(rows) == sorted(expected)
     for flag, (default, *_) in DIRECT.items():
         assert default is None or {default_text(name, flag).strip("`") for name in PROGRAMS} - {"–"} == {default}
@@ -428,10 +433,109 @@ def test_the_tables_of_the_page_are_those_of_the_script() -> None:
 
 def test_the_examples_of_the_page_print_what_it_shows() -> None:
     shown = re.findall(r"^\$ (python recipes/from_original\.py .*)\n((?:(?!\$ |```).*\n)*)", PAGE, flags=re.MULTILINE)
-    assert len(shown) == 4
+    assert len(shown) == 6
     for command, expected in shown:
         words = [sys.executable, *shlex.split(command)[1:]]
         assert subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True).stdout == expected
+
+
+# Whose main.py it is
+
+
+@pytest.mark.parametrize("words", ["", "--algo 5", "--batch_size 20 --seed 3", "--num_epochs=50 --lr=0.000001", "--comment x"])
+def test_a_command_that_several_originals_take_asks_which(words, capsys) -> None:
+    """The published command of XLSR-Mamba is one that SLS takes too, and means another detector."""
+    assert main([f"python main.py {words}"]) == 2
+    refused = "main.py: sls and mamba both take these flags: say whose command it is with --of sls or --of mamba"
+    assert capsys.readouterr().err == f"from_original.py: error: {refused}\n"
+    assert "--arch sls_xlsr_300m" in translation(f"python main.py {words}", of="sls").replace(" \\\n    ", " ")
+    assert translation(f"python main.py {words}", of="mamba").startswith("bash recipes/train.sh xlsr_mamba ")
+    assert "--augment-validation" in translation(f"python main.py {words}", of="reproduction")
+
+
+def test_of_names_an_original_that_has_the_program(capsys) -> None:
+    assert main(["--of", "ssl", "python main.py --algo 5"]) == 2
+    assert "ssl has no main.py: its programs are main_SSL_LA.py, main_SSL_DF.py" in capsys.readouterr().err
+    assert translation("python main_SSL_LA.py", of="ssl") == translation("python main_SSL_LA.py")
+
+
+def run_settings(printed: str, experiment: str) -> tuple[dict[str, str], object]:
+    """The options of `train.sh` in a translation, and the configuration that its settings make."""
+    words = shlex.split(printed.replace(" \\\n", " "), comments=True)
+    assert words[:3] == ["bash", "recipes/train.sh", experiment]
+    given, settings = (words[3:], []) if "--" not in words else (words[3 : words.index("--")], words[words.index("--") + 1 :])
+    named = dict(zip(given[::2], given[1::2], strict=True))
+    help_text = subprocess.run(["bash", ROOT / words[1], experiment, "--help"], capture_output=True, text=True, check=True).stdout
+    assert all(f"\n  {option} " in help_text for option in named)
+    settings += ["lr_scheduler.warmup_updates=0"] + (["optimization.max_update=9"] if experiment == "aasist" else [])
+    return named, composed(f"experiments/{experiment}/config/{named['--config']}.yaml", *settings)
+
+
+@pytest.mark.parametrize(("algorithm", "config", "track"), [(5, "la", "2021la"), (3, "df", "2021df"), (4, "la", "2021df")])
+def test_xlsr_mamba_becomes_its_experiment(algorithm, config, track) -> None:
+    words = "--batch_size 4 --num_epochs 3 --lr 2e-5 --weight_decay 0.03 --emb-size 16 --num_encoders 4 --FT_W2V no --seed 9"
+    printed = translation(f"python main.py --algo {algorithm} --database_path my/data {words}", of="mamba")
+    named, cfg = run_settings(printed, "xlsr_mamba")
+    assert (named["--config"], named["--tracks"], named["--corpora"], named["--seed"]) == (config, track, "my/data", "9")
+    assert (cfg.dataset.batch_size, cfg.checkpoint.patience, cfg.optimization.lr) == (4, 3, [2e-5])
+    assert (cfg.optimizer.weight_decay, cfg.model.mamba_features, cfg.model.mamba_layers) == (0.03, 16, 4)
+    assert cfg.model.freeze_backbone
+    assert cfg.task.rawboost_algorithm == algorithm
+
+
+CONF = {
+    "database_path": "./LA/", "batch_size": 32, "num_epochs": 100, "track": "LA", "model_path": "best.pth",
+    "model_config": {
+        "architecture": "RawNet2Spoof", "nb_samp": 64600, "first_conv": 1024, "in_channels": 1, "nb_classes": 2,
+        "filts": [20, [20, 20], [20, 128], [128, 128]], "blocks": [2, 4], "nb_fc_node": 1024, "gru_node": 1024, "nb_gru_layer": 3,
+    },
+    "optim_config": {
+        "optimizer": "adam", "amsgrad": "False", "base_lr": 0.0001, "lr_min": 0.000005, "weight_decay": 0.0001,
+        "scheduler": "cosine",
+    },
+}  # fmt: skip
+
+
+def conf(path: Path, **changes: object) -> Path:
+    path.write_text(json.dumps(CONF | changes))
+    return path
+
+
+def test_aasist_becomes_its_experiment(tmp_path) -> None:
+    path = conf(tmp_path / "my.conf")
+    published = translation("python main.py --config ./config/RawNet2_baseline.conf")
+    assert "is not here: its settings are those that AASIST's authors published" in published
+    named, cfg = run_settings(translation(f"python main.py --config {path}"), "aasist")
+    assert (named["--config"], cfg) == ("rawnet2", run_settings(published, "aasist")[1])
+    optimiser = CONF["optim_config"] | {"base_lr": 0.002, "lr_min": 0.001, "weight_decay": 0.5}
+    path = conf(tmp_path / "my.conf", batch_size=7, num_epochs=3, optim_config=optimiser)
+    named, cfg = run_settings(translation(f"python main.py --config {path} --seed 4 --output_dir out"), "aasist")
+    assert (named["--dest"], named["--seed"], named["--corpora"]) == ("out/LA_my_ep3_bs7", "4", "./LA/")
+    assert (cfg.dataset.batch_size, cfg.optimization.max_epoch, cfg.optimization.lr) == (7, 3, [0.002])
+    assert (cfg.lr_scheduler.min_lr, cfg.optimizer.weight_decay) == (0.001, 0.5)
+    assert "score.sh 2019la --checkpoint best.pth" in translation(f"python main.py --eval --config {path}")
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "problem"),
+    [
+        ({"track": "PA"}, 2, "track PA: only LA has a counterpart here"),
+        ({"freq_aug": "True"}, 2, "freq_aug True: only False has a counterpart here"),
+        ({"model_config": {"architecture": "AASIST"}}, 2, "its model_config is none of AASIST's authors: "),
+        ({"optim_config": {}}, 1, "not a configuration of AASIST: "),
+    ],
+)
+def test_a_configuration_of_aasist_without_counterpart(changes, status, problem, tmp_path, capsys) -> None:
+    path = conf(tmp_path / "my.conf", **changes)
+    assert main([f"python main.py --config {path}"]) == status
+    assert capsys.readouterr().err.startswith(f"from_original.py: error: {path}: {problem}")
+
+
+def test_the_tables_of_xlsr_mamba_and_aasist() -> None:
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in AVERAGED.splitlines() if line.startswith("| `--")]
+    assert [(row[0], row[2]) for row in rows] == [
+        (f"`{flag}`", entry.here) for flags in (MAMBA_FLAGS, AASIST_FLAGS) for flag, entry in flags.items()
+    ]
 
 
 # Pasted into a shell
@@ -475,8 +579,8 @@ def test_the_printed_commands_train_score_and_evaluate(tiny_checkpoint, tmp_path
     checkpoint = "models/model_DF_WCE_1_4_0.001_a b/checkpoint_best.pt"
     trained = torch.load(tmp_path / checkpoint, weights_only=True)
     assert trained["optimizer_history"][-1]["num_updates"] == 2, "7 trials, 4 at a time"
-    assert trained["cfg"]["checkpoint"]["best_checkpoint_metric"] == "train_loss"
-    assert 0 < trained["extra_state"]["val_loss"] < 2
+    assert trained["cfg"]["checkpoint"]["best_checkpoint_metric"] == "train_loss_batch_mean"
+    assert 0 < trained["extra_state"]["val_loss"] < 10
     paste(
         f"python main.py --track=In-the-Wild --is_eval --eval --model_path='{checkpoint}' --protocols_path=wild.txt"
         " --database_path=release_in_the_wild/ --eval_output=scores_Wild.txt"

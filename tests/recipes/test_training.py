@@ -18,10 +18,10 @@ PAPER = {
     "task.max_samples": 64_600, "task.crop": "start", "task.padding": "tile", "task.rawboost_algorithm": 3,
     "dataset.batch_size": 5, "criterion.class_weights": "0.1,0.9", "optimizer._name": "l2_adam", "optimizer.weight_decay": 1e-4,
     "optimizer.adam_betas": "(0.9, 0.999)", "optimization.lr": [1e-6], "optimization.max_epoch": 50,
-    "lr_scheduler._name": "fixed", "checkpoint.best_checkpoint_metric": "train_loss", "checkpoint.patience": 1,
+    "lr_scheduler._name": "fixed", "checkpoint.best_checkpoint_metric": "train_loss_batch_mean", "checkpoint.patience": 1,
     "model._name": "sls",
 }  # fmt: skip
-ON_DEV_LOSS = {"checkpoint.best_checkpoint_metric": "loss", "checkpoint.patience": 10}
+ON_DEV_LOSS = {"checkpoint.best_checkpoint_metric": "loss_batch_mean", "checkpoint.patience": 10, "dataset.batch_size_valid": 5}
 
 
 @pytest.mark.parametrize(

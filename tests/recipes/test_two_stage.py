@@ -68,7 +68,7 @@ def test_the_published_configuration(tmp_path) -> None:
     make_manifest(tmp_path / "train.tsv", 25_380)
     config = composed("experiments/two_stage/config/paper.yaml", data=tmp_path)
     expected = {
-        "task.max_samples": 80_000, "task.padding": "zero", "task.rawboost_algorithm": 0, "model.normalize": True,
+        "task.max_samples": 80_000, "task.padding": "zero_normalized", "task.rawboost_algorithm": 0, "model.normalize": None,
         "model.freeze_below_layer": 16, "model.freeze_backbone_updates": 15 * 1_587, "optimization.max_update": 18 * 1_587,
         "optimization.lr": [5e-4, 2e-5], "optimization.clip_norm": 1.0, "dataset.batch_size": 16,
         "criterion.class_weights": "balanced", "checkpoint.best_checkpoint_metric": "eer",

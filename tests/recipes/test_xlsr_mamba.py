@@ -28,7 +28,7 @@ def finished(corpora: Path, backbone: Path, tmp_path_factory: pytest.TempPathFac
 
 
 def best_five(run: Path) -> list[int]:
-    losses = {record["epoch"]: record["loss"] for record in read_log(run) if record.get("split") == "dev"}
+    losses = {record["epoch"]: record["loss_batch_mean"] for record in read_log(run) if record.get("split") == "dev"}
     assert sorted(losses) == list(range(1, N_EPOCHS + 1))
     return sorted(losses, key=lambda epoch: losses[epoch])[:5]
 
@@ -96,7 +96,8 @@ def test_the_published_configurations(name, algorithm) -> None:
     expected = {
         "task.max_samples": 66_800, "task.rawboost_algorithm": algorithm, "task.augment_validation": True,
         "dataset.batch_size": 20, "optimization.lr": [1e-6], "optimization.max_epoch": 75, "optimizer.weight_decay": 1e-4,
-        "criterion.class_weights": "0.1,0.9", "checkpoint.best_checkpoint_metric": "loss", "checkpoint.patience": 7,
+        "criterion.class_weights": "0.1,0.9", "checkpoint.best_checkpoint_metric": "loss_batch_mean",
+        "dataset.batch_size_valid": 8, "checkpoint.patience": 7,
         "checkpoint.keep_best_checkpoints": 5,
     }  # fmt: skip
     assert {key: OmegaConf.select(config, key) for key in expected} == expected

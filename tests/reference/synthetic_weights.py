@@ -37,9 +37,9 @@ def synthetic_tensor(name: str, shape: Sequence[int]) -> torch.Tensor:
 
 
 def fill_outside_backbone(model: nn.Module) -> None:
-    """Give every tensor outside `ssl_model.` its synthetic values; the backbone stays as it is."""
+    """Give every tensor outside `ssl_model.` its synthetic values; the backbone and a table of positions stay as they are."""
     with torch.no_grad():
         for name, tensor in model.state_dict().items():
             plain_name = name.removeprefix("module.")
-            if not plain_name.startswith("ssl_model."):
+            if not plain_name.startswith("ssl_model.") and not plain_name.endswith("positional_emb"):
                 tensor.copy_(synthetic_tensor(plain_name, tensor.shape))

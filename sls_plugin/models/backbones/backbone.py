@@ -77,7 +77,8 @@ class Backbone(Freezable, ABC):
     def hidden_states(self, source: Tensor) -> Iterator[Tensor]:
         """Yields the input of the first layer, the outputs of all layers but the last, and the final output, each T x B x C.
 
-        The same as `hidden_states` of Hugging Face: 25 for the 24 layers of XLS-R 300M, the last one after the final norm.
+        25 for the 24 layers of XLS-R 300M, the last one after the final norm: the `hidden_states` of `transformers` before
+        version 5. Versions 5.23 and 5.24 give the last one before that norm.
         """
         states = self.states(source)
         last = next(states)

@@ -1,7 +1,7 @@
 import pytest
 
 from protocols import Trial
-from protocols.corpora.asvspoof5 import PLACES, read_protocol, read_trials
+from protocols.corpora.asvspoof5 import PLACES, read_key, read_protocol, read_trials
 from protocols.files import find_file
 
 EVAL = (
@@ -42,3 +42,10 @@ def test_the_key_of_evaluation_goes_first(tmp_path):
     assert find_file(tmp_path, PLACES, "keys").name == "ASVspoof5.eval.track_1.tsv"
     (tmp_path / "ASVspoof5.eval.track_1.tsv").unlink()
     assert find_file(tmp_path, PLACES, "keys").name == "ASVspoof5.dev.track_1.tsv"
+
+
+def test_the_key_of_the_evaluation_package(tmp_path):
+    (tmp_path / "keys.tsv").write_text("filename\tcm-label\nE_0000000000\tspoof\nE_0000000001\tbonafide\n")
+    assert list(read_key(tmp_path / "keys.tsv")) == [Trial(trial.id, "", trial.label) for trial in TRIALS]
+    (tmp_path / "eval.tsv").write_text(EVAL)
+    assert list(read_key(tmp_path / "eval.tsv")) == TRIALS

@@ -65,3 +65,10 @@ def test_an_id_repeated_in_another_model_is_found(corpus):
 def test_a_folder_without_tables_is_refused(tmp_path):
     with pytest.raises(DataError, match=r": no meta\.csv below this folder: give the folder that holds fake/"):
         read_trials(tmp_path)
+
+
+def test_transcripts_may_begin_with_a_quotation_mark(tmp_path):
+    write_model(tmp_path, "de/xtts", '|y.wav|de|True|1.0|-|"XTTS v2"|xtts|"Hallo", sagte er', "1.wav", "2.wav")
+    assert [(trial.id, trial.facts["attack"]) for trial in read_trials(tmp_path)] == [
+        ("fake/de/xtts/1.wav", "XTTS v2"), ("fake/de/xtts/2.wav", "XTTS v2"),
+    ]  # fmt: skip

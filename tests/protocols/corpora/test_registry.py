@@ -115,9 +115,10 @@ def python_block(word: str) -> str:
 
 @pytest.fixture(scope="module")
 def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a copy of `protocols` that has the README's corpus too, and this corpus in miniature."""
+    """A folder with a copy of this project whose `protocols` has the README's corpus too, and this corpus in miniature."""
     folder = tmp_path_factory.mktemp("toy")
-    shutil.copytree(ROOT / "protocols", folder / "protocols", ignore=shutil.ignore_patterns("__pycache__"))
+    for package in ("protocols", "fairseq_ckpt", "sls_plugin", "recipes"):
+        shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "protocols/corpora/toyspoof.py").write_text(python_block("ToySpoof"), encoding="utf-8")
     (folder / "trials.txt").write_text("Ann a - bonafide\nAnn b vits spoof\nBo c vits spoof\n")
     (folder / "toyspoof_audio").mkdir()
@@ -128,8 +129,8 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(folder: Path, *arguments: str | Path) -> str:
-    """What Python prints in that folder, with the copy of `protocols`."""
-    environment = os.environ | {"PYTHONPATH": f"{folder}{os.pathsep}{ROOT}"}
+    """What Python prints in that folder, with the copy of the project."""
+    environment = os.environ | {"PYTHONPATH": str(folder)}
     command = [sys.executable, *map(str, arguments)]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -151,7 +152,7 @@ def test_a_new_file_is_evaluated(toy: Path) -> None:
 
 
 def test_a_new_file_can_be_downloaded_and_scored_by_recipes(toy: Path) -> None:
-    assert "toyspoof           0.1 GB  ToySpoof\n" in run(toy, ROOT / "recipes/data/download.py", "--list")
+    assert "toyspoof           0.1 GB  ToySpoof\n" in run(toy, "recipes/data/download.py", "--list")
     assert run(toy, "-P", "-m", "protocols.corpora", "toyspoof").splitlines() == [
         "track_corpus=toyspoof", "track_audio_name=toyspoof_audio", "track_list_name=trials.txt", "track_keys_name=''",
     ]  # fmt: skip

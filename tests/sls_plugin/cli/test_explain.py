@@ -90,7 +90,12 @@ def test_a_detector_without_layer_weights_is_reported(corpus, tiny_checkpoint, t
 
 
 def test_weights_that_are_no_numbers_name_the_first_trial(corpus, tiny_checkpoint, tmp_path, capsys):
-    sls(tmp_path / "sls.pt", tiny_checkpoint, gate_bias=torch.nan)
+    sls(tmp_path / "sls.pt", tiny_checkpoint)
+    checkpoint = torch.load(tmp_path / "sls.pt")
+    largest = torch.finfo(torch.float32).max
+    checkpoint["model"]["fc0.weight"].copy_(largest * torch.tensor([1.0, -1.0]).repeat(24))  # infinity less infinity
+    checkpoint["model"]["ssl_model.model.encoder.layers.0.fc2.bias"].fill_(1e3)
+    torch.save(checkpoint, tmp_path / "sls.pt")
     explain = ["explain", str(tmp_path / "sls.pt"), str(corpus / "eval.tsv"), "--output", str(tmp_path / "layers.tsv")]
     assert main(explain) == 1
     outcome = capsys.readouterr()

@@ -1,9 +1,14 @@
 """`sls export`: exported detectors against their checkpoints, and without fairseq."""
 
 import json
+import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,8 +18,10 @@ from detectors import waveforms, write_detector
 
 from fairseq_ckpt.fingerprint import file_sha256
 from fairseq_ckpt.wav2vec.random_backbone import TINY, make_random
-from protocols import SettingError, Trial, write_manifest
+from protocols import DataError, SettingError, Trial, write_manifest
 from sls_plugin.__main__ import main
+from sls_plugin.inference import export
+from sls_plugin.inference.load import LoadedDetector, load_detector
 from sls_plugin.inference.onnx_detector import ExportedDetector
 from sls_plugin.models.prosody_encoder import ProsodyEncoder
 from sls_plugin.scores.score_file import read_scores
@@ -22,7 +29,8 @@ from sls_plugin.scores.score_file import read_scores
 onnxruntime = pytest.importorskip("onnxruntime", reason="exported detectors need the packages of the extra `onnx`")
 pytest.importorskip("onnxscript", reason="exporting needs the packages of the extra `onnx`")
 
-XLSR_DETECTORS = {"sls_xlsr_300m": (), "xlsr_linear_300m": (), "xlsr_aasist_300m": (), "xlsr_mamba_300m": ("--mamba-layers", "4")}
+XLSR_DETECTORS = dict.fromkeys(("sls_xlsr_300m", "xlsr_linear_300m", "xlsr_aasist_300m", "xlsr_nes2net_x_300m"), ())
+XLSR_DETECTORS |= {"xlsr_conformer_tcm_300m": (), "xlsr_mamba_300m": ("--mamba-layers", "4")}
 OTHERS = ("aasist_l", "rawgat_st", "rawnet2", "prosody_encoder")
 N_SAMPLES = dict.fromkeys(XLSR_DETECTORS, 4000) | dict.fromkeys(OTHERS, 5200)
 MODULES_OF_TRAINING = ("fairseq", "omegaconf", "hydra", "onnx", "onnxscript", "sls_plugin.tasks", "sls_plugin.models")
@@ -55,7 +63,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two layers: exporting takes a second for each."""
     path = tmp_path_factory.mktemp("backbone") / "two_layers.pt"
-    make_random(TINY | {"encoder_layers": 2}, path)
+    make_random(TINY | {"encoder_layers": 2, "encoder_embed_dim": 64}, path)
     return path
 
 
@@ -227,3 +235,181 @@ def test_the_suffix_chooses_the_format(name: str, exported: Path, tmp_path: Path
     with pytest.raises(SystemExit, match="2"):
         main(["export", str(exported), str(tmp_path / name)])
     assert "end its name in .onnx or .pt2" in capsys.readouterr().err
+
+
+# Files that someone made to read other files, or to compute without end
+
+
+def changed(exported: Path, tmp_path: Path, change: Callable) -> Path:
+    """The exported file with a change of its protobuf."""
+    onnx = pytest.importorskip("onnx")
+    model = onnx.load(exported)
+    change(onnx, model)
+    (tmp_path / "detector.onnx").write_bytes(model.SerializeToString())
+    return tmp_path / "detector.onnx"
+
+
+def unloadable(path: Path) -> str:
+    """Why a file is not loaded, in one printable line that names it."""
+    with pytest.raises(DataError) as error:
+        load_detector(path)
+    assert str(error.value).isprintable()
+    return str(error.value).removeprefix(f"{path}: ")
+
+
+def external(onnx: ModuleType, tensor: Any) -> None:
+    tensor.ClearField("raw_data")
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="/etc/passwd")
+
+
+def add_constant(onnx: ModuleType, model: Any) -> Any:
+    constant = onnx.helper.make_node("Constant", [], ["c"], value=onnx.helper.make_tensor("t", 1, [1], [0.0]))
+    model.graph.node.append(constant)
+    return model.graph.node[-1].attribute[0].t
+
+
+def add_node(onnx: ModuleType, model: Any, kind: str, **settings: Any) -> None:
+    model.graph.node.append(onnx.helper.make_node(kind, [], ["c"], **settings))
+
+
+def add_loop(onnx: ModuleType, model: Any, kind: str = "Loop", body: str = "body") -> None:
+    add_node(onnx, model, kind, **{body: onnx.helper.make_graph([], "endless", [], [])})
+
+
+def add_function(onnx: ModuleType, model: Any) -> None:
+    model.functions.append(onnx.helper.make_function("own", "F", [], [], [], model.opset_import))
+
+
+CRAFTED = {
+    "weights in another file": (lambda onnx, model: external(onnx, model.graph.initializer[0]), "reads another file"),
+    "only a place": (lambda onnx, model: model.graph.initializer[0].external_data.add(key="location", value="x"), "another file"),
+    "a constant in another file": (lambda onnx, model: external(onnx, add_constant(onnx, model)), "reads another file"),
+    "a loop": (add_loop, "graphs in its graph"),
+    "a scan": (lambda onnx, model: add_loop(onnx, model, "Scan"), "graphs in its graph"),
+    "a condition": (lambda onnx, model: add_loop(onnx, model, "If", "then_branch"), "graphs in its graph"),
+    "a function": (add_function, "it has functions"),
+    "training": (lambda onnx, model: model.training_info.add(), "it has functions"),
+    "a sparse tensor": (lambda onnx, model: model.graph.sparse_initializer.add(), "sparse tensors"),
+    "an operator of someone": (lambda onnx, model: add_node(onnx, model, "Run", domain="evil"), "not ONNX's own"),
+    "an operator of Python": (lambda onnx, model: add_node(onnx, model, "PyOp", domain="ai.onnx.contrib"), "not ONNX's own"),
+    "an unknown operator": (lambda onnx, model: add_node(onnx, model, "Nothing"), "cannot be read as ONNX"),
+}
+
+
+@pytest.mark.parametrize("name", CRAFTED)
+def test_crafted_files(name: str, exported: Path, tmp_path: Path) -> None:
+    change, reason = CRAFTED[name]
+    assert reason in unloadable(changed(exported, tmp_path, change))
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {"n_samples": "-5"}, {"n_samples": "1e3"}, {"n_samples": "9" * 5000}, {"n_samples": "99999999"}, {"n_samples": "\u0665"},
+        {"n_samples": ""}, {"padding": "reflect"}, {"padding": "\x1b[2J"}, {"n_samples": " 5200"},
+    ],
+    ids=range(9),
+)  # fmt: skip
+def test_odd_metadata(metadata: dict[str, str], exported: Path, tmp_path: Path) -> None:
+    def change(onnx: ModuleType, model: Any) -> None:
+        found = {entry.key: entry.value for entry in model.metadata_props}
+        onnx.helper.set_model_props(model, found | metadata)
+
+    path = changed(exported, tmp_path, change)
+    assert unloadable(path) == "not written by `sls export`: export the checkpoint of a detector"
+
+
+def test_a_name_that_writes_to_the_terminal(exported: Path, tmp_path: Path) -> None:
+    def change(onnx: ModuleType, model: Any) -> None:
+        model.metadata_props[0].value = "\x1b[2J"
+        assert model.metadata_props[0].key == "architecture"
+
+    assert load_detector(changed(exported, tmp_path, change)).card.name == "exported"
+
+
+def test_a_clip_that_the_graph_does_not_take(exported: Path, tmp_path: Path) -> None:
+    def change(onnx: ModuleType, model: Any) -> None:
+        found = {entry.key: entry.value for entry in model.metadata_props}
+        onnx.helper.set_model_props(model, found | {"n_samples": "4000"})
+
+    path = changed(exported, tmp_path, change)
+    with pytest.raises(DataError, match=r"detector\.onnx: cannot be computed \(.*\): export it again") as error:
+        ExportedDetector(path).outputs(waveforms(4000))
+    assert str(error.value).isprintable()
+
+
+def test_outputs_of_other_shapes(exported: Path, tmp_path: Path) -> None:
+    def change(onnx: ModuleType, model: Any) -> None:
+        names = [output.name for output in model.graph.output]
+        for node in model.graph.node:
+            node.output[:] = [f"{name}_" if name in names else name for name in node.output]
+            node.input[:] = [f"{name}_" if name in names else name for name in node.input]
+        for name in names:
+            model.graph.node.append(onnx.helper.make_node("Identity", [f"{names[0]}_"], [name]))
+            model.graph.output.pop(0)
+            model.graph.output.append(onnx.helper.make_tensor_value_info(name, 1, ["batch", 2]))
+
+    with pytest.raises(DataError, match="its outputs have other shapes"):
+        ExportedDetector(changed(exported, tmp_path, change)).outputs(waveforms(5200))
+
+
+@pytest.mark.parametrize(
+    "content", [bytes(4) + b"ORTM" + bytes(100), b"\x3b" * 20, b"\xff" * 20, b"\x3a\xff\xff\xff\xff\x7f"], ids=range(4)
+)
+def test_what_is_no_onnx(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "a.onnx").write_bytes(content)
+    line = unloadable(tmp_path / "a.onnx")
+    assert line.startswith(("not written by `sls export` (in the format of onnxruntime", "cannot be read as ONNX"))
+
+
+def test_a_checkpoint_that_is_replaced_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, _ = checkpoint(tmp_path, "prosody_encoder")
+
+    def load_and_replace(name: Path) -> LoadedDetector:
+        detector = load_detector(name)
+        os.replace(shutil.copy(path, tmp_path / "other"), path)
+        with open(path, "ab") as file:
+            file.write(b"x")
+        return detector
+
+    monkeypatch.setattr(export, "load_detector", load_and_replace)
+    with pytest.raises(DataError, match=r"prosody_encoder\.pt: changed while it was exported: give the same command again"):
+        export.export_detector(path, tmp_path / "a.onnx")
+    assert not (tmp_path / "a.onnx").exists()
+
+
+def test_a_pipe_in_its_place(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.onnx")
+    with pytest.raises(DataError, match="a folder, device or pipe"):
+        ExportedDetector(tmp_path / "a.onnx")
+    with pytest.raises(DataError, match="no such file"):
+        ExportedDetector(tmp_path / "b.onnx")
+
+
+def test_the_environment_does_not_reach_the_exported_file(
+    exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SECRET", "hunter2")
+    content = torch.load(exported.with_suffix(".pt"))
+    for section, name in (("task", "padding"), ("model", "_name"), ("model", "anything")):
+        crafted = content | {"cfg": content["cfg"] | {section: content["cfg"][section] | {name: "${oc.env:SECRET}"}}}
+        torch.save(crafted, tmp_path / "a.pt")
+        assert "is an interpolation" in refusal(capsys, "export", tmp_path / "a.pt", tmp_path / "a.onnx")
+    assert not list(tmp_path.glob("*.onnx"))
+
+
+@pytest.mark.parametrize("suffix", [".onnx", ".pt2"])
+def test_a_full_disk(suffix: str, tmp_path: Path) -> None:
+    """In a process of its own: PyTorch's writer of .pt2 files aborts the process when a write fails."""
+    path, _ = checkpoint(tmp_path, "prosody_encoder")
+    program = (
+        "import resource, signal, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000)); "
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); from sls_plugin.__main__ import main; sys.exit(main())"
+    )
+    command = [sys.executable, "-W", "ignore", "-c", program, "export", str(path), str(tmp_path / f"a{suffix}")]
+    outcome = subprocess.run(command, capture_output=True, text=True)
+    reason = "not written (File too large): free some space, or choose another folder"
+    assert outcome.stderr.splitlines()[-1:] == [f"sls export: error: {tmp_path / f'a{suffix}'}: {reason}"]
+    assert outcome.returncode == 1
+    assert list(tmp_path.iterdir()) == [path]

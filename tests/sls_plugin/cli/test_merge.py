@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -38,16 +39,19 @@ def with_records(*shards: tuple[int, int], **differing: object) -> None:
         write_metadata(Path(f"{number}.txt"), RECORD | {"shard": list(of_run)} | other)
 
 
-def test_without_a_manifest_the_files_follow_each_other(folder: Path, capsys) -> None:
+def test_without_a_manifest_the_files_follow_each_other(folder: Path, capsys, caplog) -> None:
     assert merge("0.txt", "1.txt", "2.txt") == 0
     assert Path("all.txt").read_text() == "f 0.5\nb 1\ntwo words 2\nd 3.25\ne 4\na -1e-07\n"
-    assert capsys.readouterr() == ("6 scores: all.txt\n", "")  # no warning: none of the files has a record
+    assert capsys.readouterr() == ("6 scores: all.txt\n", "")
+    (warning,) = caplog.messages
+    assert warning.startswith("3 score files (0.txt, 1.txt, 2.txt): no run record found, or changed since: a missing shard is ")
     assert not Path("all.txt.run.json").exists()
 
 
-def test_the_order_is_that_of_the_manifest(folder: Path) -> None:
+def test_the_order_is_that_of_the_manifest(folder: Path, caplog) -> None:
     assert merge("2.txt", "0.txt", "1.txt", "--manifest", "eval.tsv") == 0
     assert Path("all.txt").read_text() == "a -1e-07\nb 1\ntwo words 2\nd 3.25\ne 4\nf 0.5\n"
+    assert not caplog.messages
 
 
 def test_what_is_missing_unknown_or_repeated_is_told_together(folder: Path, capsys) -> None:
@@ -117,11 +121,20 @@ def test_a_shard_that_is_not_there(folder: Path, capsys) -> None:
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
 def test_closed_streams_hinder_nothing(folder: Path, closed: str) -> None:
-    command = f"exec {sys.executable} -m sls_plugin merge 0.txt 1.txt --output all.txt {closed}"
+    command = f"exec {sys.executable} -m sls_plugin merge 0.txt 1.txt 2.txt --manifest eval.tsv --output all.txt {closed}"
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])}
     outcome = subprocess.run(["bash", "-c", command], env=environment, capture_output=True, text=True)
     assert (outcome.returncode, outcome.stderr) == (0, "")
-    assert Path("all.txt").read_text() == "f 0.5\nb 1\ntwo words 2\nd 3.25\n"
+    assert Path("all.txt").read_text() == "a -1e-07\nb 1\ntwo words 2\nd 3.25\ne 4\nf 0.5\n"
+
+
+def test_a_shard_may_come_through_a_pipe(folder: Path) -> None:
+    os.mkfifo("pipe")
+    writer = threading.Thread(target=Path("pipe").write_text, args=["two words 2\nd 3.25\n"])
+    writer.start()
+    assert merge("0.txt", "pipe", "2.txt", "--manifest", "eval.tsv") == 0
+    writer.join()
+    assert "two words 2\nd 3.25\n" in Path("all.txt").read_text()
 
 
 # With the records that `sls score` leaves

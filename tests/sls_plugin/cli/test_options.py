@@ -75,7 +75,7 @@ def test_all_options_are_printed_once_for_all_that_share_them_in_100_columns(pri
     selectors = [title.split()[0] for title in titles]
     assert list(dict.fromkeys(selectors)) == ["--task", "--arch", "--criterion", "--optimizer", "--lr-scheduler"]
     assert sorted(selectors, key=list(dict.fromkeys(selectors)).index) == selectors
-    assert "  --padding {tile,zero}         repeat clips that are too short, or append zeros (default: tile)\n" in text
+    assert "  --crop {start,random}         where a training clip begins; other clips begin at the start" in text
     assert "  --freeze-backbone             train the head only\n" in text
     assert "  --rawboost-max-impulses X     largest share of samples hit by ISD, % (P) (default: 10)\n" in text
 

@@ -1,7 +1,10 @@
 """`sls score` and `sls merge`: no score is lost, doubled or taken from another run, whatever stops the command."""
 
+import csv
+import importlib
 import io
 import json
+import math
 import os
 import resource
 import shutil
@@ -15,14 +18,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from detectors import write_detector
 from torch.distributed import TCPStore
 
+import sls_plugin
 from protocols import Trial, write_manifest
 from sls_plugin.__main__ import main
+from sls_plugin.scores.decision import read_decision
 from sls_plugin.scores.score_file import read_scores
 
-MAX_SAMPLES = 4000
 N_TRIALS = 150  # no multiple of the batch size
 BATCH = ("--batch-size", "4", "--num-workers", "0")
 SLS = (sys.executable, "-m", "sls_plugin")
@@ -41,13 +44,6 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_manifest(folder / "eval.tsv", trials)
     write_manifest(folder / "sound.tsv", [trial for trial in trials if trial.audio != f"{N_TRIALS - 50}.wav"])
     return folder
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("detector") / "sls.pt"
-    write_detector(path, "sls_xlsr_300m", MAX_SAMPLES, "--w2v-path", str(tiny_checkpoint))
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +83,7 @@ def add(journal, name, outcome):
     if journal.n_done == 6 and os.environ.get("RANK", "0") == rank:
         os.kill(os.getpid(), getattr(signal, which))
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # the tests may run in a background job, where it is ignored
 _, which, rank, *arguments = sys.argv
 whole, Journal.add = Journal.add, add
 sys.exit(main(arguments))
@@ -158,8 +155,8 @@ def test_a_broken_recording_keeps_what_is_scored(corpus, checkpoint, undisturbed
     assert "scores.txt.partial: left by a run that was stopped: --resume continues it" in capsys.readouterr().err
     assert main([*command, "--resume", "--skip-broken"]) == 1
     assert_same_run(output, undisturbed)
-    assert main([*command, "--resume", "--skip-broken"]) == 1  # as the run was
-    assert "nothing left to do" in capsys.readouterr().out
+    assert main([*command, "--resume", "--skip-broken"]) == 1  # it is still broken
+    assert "149 scores: " in capsys.readouterr().err
     assert_same_run(output, undisturbed)
 
 
@@ -189,7 +186,6 @@ def test_the_same_trials_by_another_path_are_gone_on_with(corpus, checkpoint, un
     for manifest in ("eval.tsv", f"./../{corpus.name}/eval.tsv"):
         assert main([*score(checkpoint, manifest, output), "--skip-broken", "--resume"]) == 1
         assert output.read_bytes() == undisturbed.read_bytes()
-    assert "nothing left to do" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("finished", [True, False])
@@ -247,6 +243,76 @@ def test_an_id_that_cannot_be_written_is_told_before_any_score(
     assert not list(tmp_path.glob("scores*"))
 
 
+# Recordings that change
+
+
+@pytest.fixture
+def few(corpus: Path, tmp_path: Path) -> Path:
+    """A folder of ten recordings, the last of which is broken."""
+    folder = tmp_path / "few"
+    folder.mkdir()
+    for number in range(9):
+        shutil.copy(corpus / f"{number}.wav", folder)
+    (folder / "9.wav").write_bytes(b"RIFF")
+    return folder
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_a_recording_of_the_same_name_is_not_mixed_in(few, corpus, checkpoint, tmp_path, capsys, finished: bool) -> None:
+    output = tmp_path / "scores.txt"
+    command = score(checkpoint, few, output)
+    assert main([*command, "--skip-broken"] if finished else command) == 1
+    before = {path.name: path.read_bytes() for path in tmp_path.glob("scores*")}
+    shutil.copy(corpus / "20.wav", few / "3.wav")
+    capsys.readouterr()
+    assert main([*command, "--resume", "--skip-broken"]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith(f"sls score: error: {few}/3.wav: ")
+    what = "changed since it was scored (its size or modification time): give --overwrite to score all recordings again"
+    assert error.endswith(f"{what}\n")
+    assert error.count("\n") == 1
+    assert {path.name: path.read_bytes() for path in tmp_path.glob("scores*")} == before
+    assert main([*command, "--overwrite", "--skip-broken"]) == 1
+    assert len(read_scores(output)) == 9
+
+
+def test_a_finished_run_of_an_earlier_version_is_still_finished(corpus, checkpoint, tmp_path, capsys) -> None:
+    """Its record does not say which recordings were scored."""
+    output = tmp_path / "scores.txt"
+    shutil.copy(corpus / "0.wav", tmp_path / "a.wav")
+    assert main(score(checkpoint, tmp_path / "a.wav", output)) == 0
+    record = json.loads(Path(f"{output}.run.json").read_text())
+    del record["recordings"]
+    Path(f"{output}.run.json").write_text(json.dumps(record))
+    shutil.copy(corpus / "1.wav", tmp_path / "a.wav")
+    assert main([*score(checkpoint, tmp_path / "a.wav", output), "--resume"]) == 0
+    assert "nothing left to do" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("finished", [True, False])
+@pytest.mark.parametrize("options", [[], ["--hop", "0.1"], ["--shard", "1/2"]])
+def test_broken_recordings_are_tried_again(few, corpus, checkpoint, tmp_path, finished: bool, options: list[str]) -> None:
+    """As after a passing fault of the disk: the scores are those of a run without the fault."""
+    output, whole = tmp_path / "scores.txt", tmp_path / "whole.txt"
+    shutil.move(few / "9.wav", few / "5.wav")
+    command = [*score(checkpoint, few, output), *options, "--skip-broken"]
+    if finished:
+        assert main(command) == 1
+    else:
+        Path(f"{output}.run.json").mkdir()  # the last step fails, and leaves the journal
+        assert main(command) == 1
+        Path(f"{output}.run.json").rmdir()
+    shutil.copy(corpus / "5.wav", few)
+    assert main([*command, "--resume"]) == 0
+    assert main([*score(checkpoint, few, whole), *options]) == 0
+    for suffix in ("", ".timeline.tsv", ".run.json"):
+        if Path(f"{whole}{suffix}").exists():
+            assert Path(f"{output}{suffix}").read_bytes() == Path(f"{whole}{suffix}").read_bytes()
+    assert sorted(path.name.removeprefix("scores") for path in tmp_path.glob("scores*")) == sorted(
+        path.name.removeprefix("whole") for path in tmp_path.glob("whole*")
+    )
+
+
 # Shards
 
 
@@ -262,6 +328,149 @@ def test_shards_merge_to_the_undisturbed_run(corpus, checkpoint, undisturbed, tm
         assert main(["merge", *map(str, reversed(parts)), "--output", str(tmp_path / "all.txt"), *options]) == 1
         assert "149 scores: " in capsys.readouterr().err
         assert_same_run(tmp_path / "all.txt", undisturbed)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+def test_tables_resume_and_merge_as_text_does(corpus, checkpoint, undisturbed, tmp_path, suffix: str) -> None:
+    parts = [str(tmp_path / f"scores.{index}{suffix}") for index in (0, 1)]
+    for index, part in enumerate(parts):
+        command = [*score(checkpoint, corpus / "eval.tsv", Path(part)), "--shard", f"{index}/2"]
+        assert main(command) == index  # the second stops at the broken recording
+    assert main([*command, "--resume", "--skip-broken"]) == 1
+    assert main(["merge", *parts, "--output", str(tmp_path / f"all{suffix}")]) == 1
+    assert list(read_scores(tmp_path / f"all{suffix}").items()) == list(read_scores(undisturbed).items())
+
+
+# Verdicts
+
+
+@pytest.fixture(scope="module")
+def decision(corpus: Path, checkpoint: Path, undisturbed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `sls threshold` learns from the scores of the corpus, with labels that they predict but for some."""
+    folder = tmp_path_factory.mktemp("decision")
+    scores = read_scores(undisturbed)
+    middle = sorted(scores.values())[len(scores) // 2]
+    labels = {name: (score > middle) != (number % 10 == 0) for number, (name, score) in enumerate(scores.items())}
+    (folder / "keys").write_text("".join(f"{name} {'bonafide' if label else 'spoof'}\n" for name, label in labels.items()))
+    options = ["--keys", str(folder / "keys"), "--output", str(folder / "decision.json"), "--max-error", "0.05"]
+    assert main(["threshold", str(undisturbed), *options, "--bootstrap", "100"]) == 0
+    return folder / "decision.json"
+
+
+def rows(path: Path) -> list[dict]:
+    """The rows of a table, numbers as such."""
+    if path.suffix == ".jsonl":
+        return [json.loads(line) for line in path.read_text().splitlines()]
+    if path.suffix == ".parquet":
+        return importlib.import_module("pyarrow.parquet").read_table(path).to_pylist()
+    with open(path, newline="") as file:
+        table = list(csv.DictReader(file))
+    return [row | {name: float(row[name]) for name in ("score", "llr", "probability")} for row in table]
+
+
+def with_verdicts(undisturbed: Path, decision: Path) -> list[dict]:
+    """What the rows must be."""
+    learned, expected = read_decision(decision), []
+    for name, score in read_scores(undisturbed).items():
+        llr = learned.calibration.weight * score + learned.calibration.offset
+        verdict = "bonafide" if score > learned.bonafide_above else "spoof" if score <= learned.spoof_up_to else "undecided"
+        numbers = {"score": score, "llr": llr, "probability": 1 / (1 + math.exp(-llr))}
+        approximate = {key: pytest.approx(value, rel=1e-6, abs=1e-5) for key, value in numbers.items()}
+        expected.append({"id": name, **approximate, "verdict": verdict})
+    assert {row["verdict"] for row in expected} == {"bonafide", "spoof", "undecided"}
+    return expected
+
+
+@pytest.fixture(params=[".csv", ".jsonl", ".parquet"])
+def suffix(request) -> str:
+    if request.param == ".parquet":
+        pytest.importorskip("pyarrow")
+    return request.param
+
+
+def test_verdicts_are_the_same_in_one_run_resumed_and_in_shards(
+    corpus, checkpoint, undisturbed, decision, tmp_path, suffix
+) -> None:
+    options = ["--decision", str(decision)]
+    parts = [str(tmp_path / f"scores.{index}{suffix}") for index in (0, 1)]
+    for index, part in enumerate(parts):
+        command = [*score(checkpoint, corpus / "eval.tsv", Path(part)), *options, "--shard", f"{index}/2"]
+        assert main(command) == index  # the second stops at the broken recording
+    assert main([*command, "--resume", "--skip-broken"]) == 1
+    assert main(["merge", *parts, *options, "--output", str(tmp_path / f"all{suffix}")]) == 1
+    assert rows(tmp_path / f"all{suffix}") == with_verdicts(undisturbed, decision)
+    assert list(read_scores(tmp_path / f"all{suffix}").items()) == list(read_scores(undisturbed).items())
+    once = tmp_path / f"once{suffix}"
+    assert main([*score(checkpoint, corpus / "eval.tsv", once), *options, "--skip-broken"]) == 1
+    assert once.read_bytes() == (tmp_path / f"all{suffix}").read_bytes()
+
+
+def test_verdicts_are_not_lost_in_silence(corpus, checkpoint, decision, tmp_path, capsys) -> None:
+    part, options = tmp_path / "part.csv", ["--decision", str(decision)]
+    command = ["score", str(checkpoint), str(corpus / "0.wav"), "--output", str(part)]
+    assert main([*command, *options]) == 0
+    assert main(["merge", str(part), "--output", str(tmp_path / "all.csv")]) == 1
+    assert "part.csv: has verdicts: give the --decision that they are from" in capsys.readouterr().err
+    assert main([*command, *options, "--resume"]) == 0
+    assert "nothing left to do" in capsys.readouterr().out
+    assert main([*command, "--resume"]) == 1
+    assert f"part.csv: its scores have verdicts of another decision, or none: `sls merge {part} --d" in capsys.readouterr().err
+
+
+def test_scores_get_their_verdicts_afterwards(undisturbed, decision, tmp_path) -> None:
+    assert main(["merge", str(undisturbed), "--decision", str(decision), "--output", str(tmp_path / "verdicts.csv")]) == 1
+    assert rows(tmp_path / "verdicts.csv") == with_verdicts(undisturbed, decision)
+
+
+def test_text_has_no_verdicts(corpus, checkpoint, decision, tmp_path, capsys) -> None:
+    output = tmp_path / "a.txt"
+    for command in (score(checkpoint, corpus / "eval.tsv", output), ["merge", "b.txt", "--output", str(output)]):
+        with pytest.raises(SystemExit, match="2"):
+            main([*command, "--decision", str(decision)])
+        assert "a.txt has none: name an output .csv, .jsonl, .parquet" in capsys.readouterr().err
+
+
+def test_verdicts_on_other_scores_than_were_learned_from_are_refused(corpus, checkpoint, decision, tmp_path, capsys) -> None:
+    command = [*score(checkpoint, corpus / "eval.tsv", tmp_path / "scores.csv"), "--decision", str(decision)]
+    for options, differing in ((["--llr"], "llr"), (["--hop", "0.1"], "hop")):
+        assert main([*command, *options]) == 1
+        error = capsys.readouterr().err
+        assert f"decision.json: learned from scores that differ in {differing}: score the labelled trials" in error
+        assert error.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_python_gives_the_verdicts_of_the_command(corpus, checkpoint, undisturbed, decision) -> None:
+    detector = sls_plugin.load(checkpoint, decision=decision)
+    for number, expected in enumerate(with_verdicts(undisturbed, decision)[:3]):
+        assert {"id": expected["id"], **detector.verdict(corpus / f"{number}.wav")._asdict()} == expected
+    with pytest.raises(sls_plugin.UserError, match="no decision: load the detector with decision=FILE"):
+        sls_plugin.load(checkpoint).verdict(corpus / "0.wav")
+
+
+def test_python_takes_the_scores_that_the_decision_is_about(corpus, checkpoint, decision, tmp_path) -> None:
+    content = json.loads(decision.read_text())
+    content["source"]["settings"]["llr"] = True
+    (tmp_path / "llr.json").write_text(json.dumps(content))
+    command = [*score(checkpoint, corpus / "0.wav", tmp_path / "llr.csv"), "--llr", "--decision", str(tmp_path / "llr.json")]
+    assert main(command) == 0
+    detector = sls_plugin.load(checkpoint, decision=tmp_path / "llr.json")
+    (row,) = rows(tmp_path / "llr.csv")
+    assert detector.verdict(corpus / "0.wav").score == pytest.approx(row["score"], abs=1e-6)
+    content["source"]["settings"]["checkpoint"] = "0" * 64
+    (tmp_path / "llr.json").write_text(json.dumps(content))
+    with pytest.raises(sls_plugin.UserError, match="differ in checkpoint: score the labelled trials with this detector"):
+        sls_plugin.load(checkpoint, decision=tmp_path / "llr.json")
+
+
+def test_parquet_without_pyarrow_is_refused_before_anything_is_scored(corpus, checkpoint, tmp_path, capsys, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
+    with pytest.raises(SystemExit, match="2"):
+        main(score(checkpoint, corpus / "eval.tsv", tmp_path / "a.parquet"))
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line.endswith("/a.parquet: a Parquet file needs pyarrow: pip install pyarrow, or name a .csv file")
+    assert not list(tmp_path.iterdir())
 
 
 def test_more_shards_than_batches(corpus, checkpoint, tmp_path) -> None:
@@ -446,3 +655,16 @@ def test_a_dead_process_hangs_no_other_and_loses_nothing(corpus, checkpoint, tmp
         assert [process.wait(timeout=HANGS) for process in processes] == [0, 0]
     assert list(read_scores(output)) == [f"two words {number}" for number in range(N_TRIALS) if number != N_TRIALS - 50]
     assert not list(tmp_path.glob("*.partial*"))
+
+
+def test_processes_that_read_different_lists_score_nothing(corpus, checkpoint, tmp_path) -> None:
+    """As when they share a pipe, of which each reads a part."""
+    for rank in (0, 1):
+        (tmp_path / f"list.{rank}").write_text(f"{corpus}/{rank}.wav\n")
+    command = " ".join([*SLS, *score(checkpoint, f"{tmp_path}/list.$RANK", tmp_path / "scores.txt")])
+    with processes_of(["bash", "-c", f"exec {command}"], 2) as processes:
+        errors = [process.communicate(timeout=HANGS)[1] for process in processes]
+    for rank, error in enumerate(errors):
+        what = "the processes of this run read different trials: give a file that all of them see, not a pipe"
+        assert error.endswith(f"sls score: error: {tmp_path}/list.{rank}: {what}\n")
+    assert not list(tmp_path.glob("scores.txt*"))

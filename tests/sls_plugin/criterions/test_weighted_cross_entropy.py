@@ -198,11 +198,36 @@ def test_logs_can_be_summed_before_they_are_reduced() -> None:
     assert results[0] == pytest.approx(results[1])
 
 
-def test_an_update_of_nothing_but_broken_clips_logs_nothing() -> None:
-    nothing = {"loss": torch.tensor(0.0), "sample_size": torch.tensor(0.0), "ntokens": 0, "nsentences": 0, "correct": 0}
+@pytest.mark.parametrize("sizes", [[11], [3, 8], [1, 1, 9], [1] * 11])
+@pytest.mark.parametrize("training", [True, False])
+def test_the_mean_over_batches_is_that_of_a_plain_loop(sizes: list[int], training: bool) -> None:
+    """One batch an update in training; two in each call in validation, as of two workers."""
+    model, whole = Linear().train(training), sample(LABELS, seed=5)
+    model.norm.eval()
+    batches = parts(whole, sizes)
+    loss_function, running_loss, n_clips = nn.CrossEntropyLoss(torch.tensor([0.1, 0.9], dtype=torch.float64)), 0.0, 0
+    for batch in batches:
+        batch_loss = loss_function(model(batch["net_input"]["source"]), batch["label"])
+        running_loss += batch_loss.item() * len(batch["label"])
+        n_clips += len(batch["label"])
+    logs = logged(batches, model)
     with metrics.aggregate(new_root=True) as totals:
-        WeightedCrossEntropy.reduce_metrics([nothing, nothing])
-    assert dict(totals.get_smoothed_values()) == {}
+        for start in range(0, len(logs), 1 if training else 2):
+            WeightedCrossEntropy.reduce_metrics(logs[start : start + (1 if training else 2)])
+    assert totals["loss_batch_mean"].avg == pytest.approx(running_loss / n_clips, rel=1e-12)
+
+
+def test_an_update_of_nothing_but_broken_clips_has_no_weight() -> None:
+    nothing = {"loss": torch.tensor(0.0), "sample_size": torch.tensor(0.0), "ntokens": 0, "nsentences": 0, "correct": 0}
+    log = criterion()(Linear().train(), sample(LABELS))[2]
+    results = []
+    for updates in ([[log]], [[nothing, nothing], [log], [nothing]]):
+        with metrics.aggregate(new_root=True) as totals:
+            for update in updates:
+                WeightedCrossEntropy.reduce_metrics(update)
+                assert "loss" in totals  # otherwise fairseq logs a loss of -1
+        results.append(dict(totals.get_smoothed_values()))
+    assert results[0] == results[1]
 
 
 def test_a_weight_of_zero_is_no_division_by_zero() -> None:

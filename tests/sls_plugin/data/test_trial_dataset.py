@@ -14,8 +14,8 @@ from torch.utils.data import DataLoader
 
 from protocols import DataError, Trial
 from sls_plugin.data.audio import read_audio
+from sls_plugin.data.augmentation.rawboost import RawBoost, RawBoostConfig
 from sls_plugin.data.clip_dataset import Segment
-from sls_plugin.data.rawboost import RawBoost, RawBoostConfig
 from sls_plugin.data.trial_dataset import TrialDataset
 
 LENGTHS = [1500, 4000, 4001, 9000, 12_000, 700]
@@ -43,7 +43,7 @@ def rawboost(algorithm: int = 4) -> RawBoost:
 
 
 def training_set(corpus: Path, trials: Sequence[Trial] = TRIALS, seed: int = 1, epoch: int = 1) -> TrialDataset:
-    dataset = TrialDataset(trials, corpus, RANDOM_SEGMENT, rawboost=rawboost(), shuffle=True, seed=seed)
+    dataset = TrialDataset(trials, corpus, RANDOM_SEGMENT, augment=rawboost(), shuffle=True, seed=seed)
     dataset.set_epoch(epoch)
     return dataset
 
@@ -151,12 +151,12 @@ def test_rawboost_gets_the_whole_utterance_before_it_is_cropped(corpus: Path, al
         return rawboost(algorithm)(waveform, rng)
 
     for index, n_samples in enumerate(LENGTHS):
-        whole = TrialDataset(TRIALS, corpus, Segment(n_samples, crop="random"), rawboost=augment)[index]["source"].numpy()
+        whole = TrialDataset(TRIALS, corpus, Segment(n_samples, crop="random"), augment=augment)[index]["source"].numpy()
         assert not np.array_equal(whole, read_audio(corpus / f"{index}.flac"))
-        cut = TrialDataset(TRIALS, corpus, SEGMENT, rawboost=augment)[index]["source"].numpy()
+        cut = TrialDataset(TRIALS, corpus, SEGMENT, augment=augment)[index]["source"].numpy()
         np.testing.assert_array_equal(cut, np.tile(whole, 4000 // n_samples + 1)[:4000])
         assert all(np.array_equal(waveform, read_audio(corpus / f"{index}.flac")) for waveform in inputs[-2:])
-        moved = TrialDataset(TRIALS, corpus, RANDOM_SEGMENT, rawboost=augment)[index]["source"].numpy()
+        moved = TrialDataset(TRIALS, corpus, RANDOM_SEGMENT, augment=augment)[index]["source"].numpy()
         if n_samples > 4000:
             assert any(np.array_equal(moved, whole[start : start + 4000]) for start in range(n_samples - 4000 + 1))
         else:
@@ -228,7 +228,7 @@ def test_batches_are_never_double(tmp_path: Path, algorithm: int) -> None:
     for name, sample_rate in (("double.wav", 16_000), ("fast.wav", 44_100)):
         soundfile.write(tmp_path / name, np.random.default_rng(0).standard_normal(5000) / 8, sample_rate, subtype="DOUBLE")
     dataset = TrialDataset(
-        [Trial("double", "double.wav"), Trial("fast", "fast.wav")], tmp_path, RANDOM_SEGMENT, rawboost=rawboost(algorithm)
+        [Trial("double", "double.wav"), Trial("fast", "fast.wav")], tmp_path, RANDOM_SEGMENT, augment=rawboost(algorithm)
     )
     batch = dataset.collater([dataset[0], dataset[1]])
     assert batch["net_input"]["source"].dtype == torch.float32
@@ -281,7 +281,7 @@ def test_broken_clips_are_left_out_when_asked(corpus_with_broken_clips: Path) ->
 
 
 def test_broken_clips_do_not_move_the_draws_of_others(corpus_with_broken_clips: Path) -> None:
-    settings = {"rawboost": rawboost(), "skip_broken": True}
+    settings = {"augment": rawboost(), "skip_broken": True}
     together = TrialDataset([BROKEN, *TRIALS], corpus_with_broken_clips, RANDOM_SEGMENT, **settings)
     alone = TrialDataset(TRIALS, corpus_with_broken_clips, RANDOM_SEGMENT, **settings)
     assert_equal_waveforms(waveforms(together), waveforms(alone))

@@ -89,9 +89,30 @@ def test_missing_trials_name_the_remedy(scored):
         scored({"a": 2, "b": 1}, FOUR)
 
 
-def test_files_with_columns_between_name_the_remedy(scored):
-    with pytest.raises(DataError, match=r"awk '\{print \$1, \$NF\}'"):
-        scored({f"{name} A01 {label}": 0 for name, label in FOUR.items()}, FOUR)
+@pytest.mark.parametrize(
+    ("line", "remedy"),
+    [
+        ("{name} A01 {label} {score}", "column 4 has numbers: use `awk '{print $1, $4}'`"),
+        ("{name} {score} {is_bonafide}", "column 2 has numbers, column 3 has at most two numbers: use `awk '{print $1, $2}'`"),
+        ("{name} {is_bonafide} {score}", "column 2 has at most two numbers, column 3 has numbers: use `awk '{print $1, $3}'`"),
+        ("{name} {is_bonafide} 0 1", "4 has at most two numbers: keep the id and the score only"),
+        ("{name} {score} {other}", "column 2 has numbers, column 3 has numbers: keep the id and the score only"),
+        ("{name} {score} {label}", "4 malformed lines"),
+        ("{name} {score} {label}", "column 2 has numbers: use `awk '{print $1, $2}'`"),
+    ],
+)
+def test_a_column_of_labels_is_never_proposed_as_the_score(tmp_path, line, remedy):
+    path = tmp_path / "scores.txt"
+    columns = zip(FOUR.items(), (0.5, -1.5, 2, 1), (3, 4, 6, 5), strict=True)
+    lines = [
+        line.format(name=name, label=label, score=score, other=other, is_bonafide=int(label == "bonafide"))
+        for (name, label), score, other in columns
+    ]
+    path.write_text("\n".join(lines) + "\n")
+    with pytest.raises(DataError) as error:
+        evaluate(path, keys_of(FOUR, tmp_path))
+    assert remedy in str(error.value)
+    assert "\n" not in str(error.value)
 
 
 def test_scores_of_other_phases_are_ignored(scored):

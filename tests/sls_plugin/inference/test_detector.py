@@ -142,6 +142,17 @@ def test_what_is_wrong_is_one_error_with_the_message_of_the_command(detector, ch
     assert "dtype float8" in message(lambda: sls_plugin.load(checkpoint, dtype="float8"))
 
 
+def test_of_many_recordings_the_broken_one_stops_or_is_skipped(detector, recordings: Path, command_scores, tmp_path) -> None:
+    (tmp_path / "broken.wav").write_bytes(b"RIFF")
+    inputs = [tmp_path / "broken.wav", recordings]
+    refusal = message(lambda: list(detector.score_many(inputs)))
+    reason = refusal.removesuffix("; --skip-broken scores the rest")
+    assert reason != refusal
+    scores = dict(detector.score_many(inputs, skip_broken=True))
+    assert scores.pop(next(name for name in scores if "broken" in name)) == reason
+    assert [*scores.values()] == pytest.approx([*command_scores.values()], abs=1e-6)
+
+
 @pytest.mark.parametrize(
     ("waveform", "rate", "expected"),
     [
@@ -188,6 +199,16 @@ assert "fairseq" not in sys.modules
 assert (dict(os.environ), list(sys.argv), sys.excepthook) == before
 """
 
+LOAD = """
+import logging, os, sys
+def state():
+    return dict(os.environ), list(sys.argv), sys.excepthook, logging.root.level, logging.root.handlers[:]
+before = state()
+import sls_plugin
+sls_plugin.load(sys.argv[1]).score([0.0] * 16_000)
+assert state() == before, state()
+"""
+
 NOTEBOOK = """
 import sys
 import sls_plugin, sls_plugin.tasks
@@ -213,6 +234,11 @@ raise RuntimeError("with its traceback")
 
 def test_importing_costs_nothing_and_changes_nothing() -> None:
     subprocess.run([sys.executable, "-c", IMPORT], check=True)
+
+
+def test_loading_and_scoring_leave_logging_and_hooks_to_the_caller(checkpoint: Path) -> None:
+    """Modules of fairseq set the root logger to print everything."""
+    subprocess.run([sys.executable, "-c", LOAD, str(checkpoint)], check=True)
 
 
 def test_other_models_and_plugins_of_fairseq_work_beside_ours(tiny_checkpoint: Path, tmp_path: Path) -> None:

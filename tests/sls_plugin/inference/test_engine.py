@@ -2,7 +2,8 @@
 
 import logging
 import math
-import multiprocessing
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 
 from protocols import DataError, Trial
 from sls_plugin.data.clip_dataset import Segment
+from sls_plugin.data.conditions import ObservedClips
 from sls_plugin.inference.engine import ScoringEngine
 from sls_plugin.inference.load import load_detector
 
@@ -102,12 +104,16 @@ def test_a_detector_is_loaded_without_drawing_weights(tmp_path: Path, tiny_check
         assert torch.equal(model.state_dict()[name], tensor), name
 
 
-def test_a_killed_decoder_is_reported_in_one_line(trials: list[Trial]) -> None:
-    many = [Trial(f"u{number}", trials[0].audio) for number in range(400)]
-    scores = engine(SmallMemory(), num_workers=1).scores(many)
-    next(scores)
-    (decoder,) = multiprocessing.active_children()
-    decoder.kill()
+def test_a_killed_decoder_is_reported_in_one_line(trials: list[Trial], monkeypatch: pytest.MonkeyPatch) -> None:
+    decode = ObservedClips.__getitem__
+
+    def decode_in_too_little_memory(clips: ObservedClips, index: int) -> object:
+        if index == 9:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return decode(clips, index)
+
+    monkeypatch.setattr(ObservedClips, "__getitem__", decode_in_too_little_memory)
+    scores = engine(SmallMemory(), num_workers=1).scores([trials[0]] * 40)
     with pytest.raises(DataError, match="a data loader worker was killed"):
         list(scores)
 
@@ -150,7 +156,7 @@ def test_a_score_that_is_not_finite_names_its_trial(trials: list[Trial], value: 
 
 def test_data_workers_use_one_thread_each(trials: list[Trial], monkeypatch: pytest.MonkeyPatch) -> None:
     """As many threads in each of them as the machine has cores would slow each other down."""
-    monkeypatch.setattr("sls_plugin.data.clip_dataset.fit_length", lambda *_: np.full(1, torch.get_num_threads(), np.float32))
+    monkeypatch.setattr("sls_plugin.data.conditions.fit_length", lambda *_: np.full(1, torch.get_num_threads(), np.float32))
     sound = [trial for number, trial in enumerate(trials) if number not in BROKEN]
     before = torch.get_num_threads()
     torch.set_num_threads(2)

@@ -1,5 +1,8 @@
 """What `sls score` is given: which trials it makes of it, in which order, under which ids."""
 
+import gzip
+import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -118,6 +121,23 @@ def test_lists_that_are_none(tmp_path: Path) -> None:
     assert_refused(tmp_path / "empty.txt", match="empty.txt: the file is empty")
     (tmp_path / "checkpoint.pt").write_bytes(b"PK\x03\x04\xff\xfe")
     assert_refused(tmp_path / "checkpoint.pt", match=r"checkpoint\.pt:1: not UTF-8")
+
+
+@pytest.mark.parametrize("n_lines", [1, 5000])  # more than one reading takes from a pipe
+def test_a_list_through_a_pipe_is_whole(tmp_path: Path, n_lines: int) -> None:
+    lines = [f"recordings/{number}.wav" for number in range(n_lines)]
+    os.mkfifo(tmp_path / "pipe")
+    writer = threading.Thread(target=(tmp_path / "pipe").write_text, args=["\n".join(lines)])
+    writer.start()
+    assert [name for name, _ in ids_and_paths(tmp_path / "pipe")] == lines
+    writer.join()
+
+
+def test_packed_lists_and_manifests(tmp_path: Path) -> None:
+    write_manifest(tmp_path / "eval.tsv", [Trial("a", "a.wav")])
+    (tmp_path / "eval.tsv.gz").write_bytes(gzip.compress((tmp_path / "eval.tsv").read_bytes()))
+    (tmp_path / "list.txt.gz").write_bytes(gzip.compress(b"b.wav\n"))
+    assert ids_and_paths(tmp_path / "eval.tsv.gz", tmp_path / "list.txt.gz") == [("a", f"{tmp_path}/a.wav"), ("b.wav", "b.wav")]
 
 
 # Several inputs

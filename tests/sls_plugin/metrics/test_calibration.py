@@ -51,6 +51,14 @@ def test_no_other_line_has_a_lower_cost(prior):
         assert weighted_cross_entropy(other, bonafide, spoof, prior) > cost
 
 
+@pytest.mark.parametrize("start", [Calibration(np.array([5.0]), 15.0), Calibration(np.array([-300.0]), 1e4)])
+def test_where_the_search_begins_does_not_matter(start):
+    bonafide, spoof = (scores / 5 - 3 for scores in gaussian_llrs(300, 4, seed=11))
+    found, again = fit_calibration(bonafide, spoof, 0.2), fit_calibration(bonafide, spoof, 0.2, start)
+    assert again.weights == pytest.approx(found.weights, rel=1e-5)
+    assert again.offset == pytest.approx(found.offset, rel=1e-5)
+
+
 def test_fusion_is_that_of_scikit_learn():
     linear_model = pytest.importorskip("sklearn.linear_model")
     generator = np.random.default_rng(2)

@@ -96,7 +96,7 @@ def test_weights_are_those_that_the_sum_takes(fusion: str) -> None:
             torch.testing.assert_close(fused_clips[number], fused, rtol=1e-4, atol=1e-4)
         _, explained = model.forward_with_layer_weights(waveforms())
         if fusion in ("gate", "softmax"):
-            assert torch.equal(explained, weights)
+            torch.testing.assert_close(explained, weights)  # states in a row in memory: their means may round differently
         else:
             assert explained is None  # nothing was learned
 

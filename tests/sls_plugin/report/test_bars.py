@@ -22,7 +22,7 @@ def results(eers, n_bonafide=1234, n_spoof=56789):
 def test_systems_stand_side_by_side_with_the_counts():
     plot = codec_bars({"x": results({"alaw": 0.1234, "gsm": 0.2}), "y": results({"alaw": 0.0, "gsm": 1.0})})
     shown = texts(plot)
-    assert {"alaw", "gsm", "12.34", "20.00", "0.00", "100.00"} <= set(shown)
+    assert {"alaw", "gsm", "12.34", "20.00", "0.00", "100.00 ▸"} <= set(shown)
     assert shown["1,234 + 56,789"] == 2
     assert [entry.label for entry in plot.legend] == ["x", "y"]
     assert plot.data.columns == ["codec", "bona fide", "spoofs", "EER of x", "EER of y"]

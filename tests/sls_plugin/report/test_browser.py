@@ -25,6 +25,31 @@ pytestmark = pytest.mark.skipif(BROWSER is None, reason=f"no browser: none of {'
 
 # A frame of each width holds the report; what is seen of it is written where --dump-dom shows it.
 WRAPPER = """<!DOCTYPE html><body>{frames}<pre></pre><script>
+const visible = page => [...page.querySelectorAll("#trials tbody tr")].filter(row => row.offsetHeight > 0);
+const first = page => visible(page)[0].cells[0].textContent;
+function use(page) {{
+  const heading = page.querySelector("#trials th button");
+  const search = page.querySelector("#trials input");
+  const slider = page.querySelector("#threshold input");
+  const seen = {{ all: visible(page).length }};
+  heading.click();
+  seen.ascending = first(page);
+  heading.click();
+  seen.descending = first(page);
+  search.value = "0 TRIAL_1";
+  search.dispatchEvent(new Event("input"));
+  seen.found = visible(page).map(row => row.cells[0].textContent);
+  seen.count = page.querySelector("#trials output").textContent;
+  search.value = "";
+  search.dispatchEvent(new Event("input"));
+  if (slider) {{
+    seen.before = page.querySelector("#threshold p").innerText;
+    slider.value = 0;
+    slider.dispatchEvent(new Event("input"));
+    seen.after = page.querySelector("#threshold p").innerText;
+  }}
+  return seen;
+}}
 addEventListener("load", () => {{
   const seen = [...document.querySelectorAll("iframe")].map(({{contentDocument: page, contentWindow: window}}) => ({{
     width: page.documentElement.clientWidth,
@@ -32,6 +57,7 @@ addEventListener("load", () => {{
     sections: [...page.querySelectorAll("main > section")].filter(part => part.offsetHeight > 0).map(part => part.id),
     plots: [...page.querySelectorAll("figure")].map(figure => figure.id),
     drawn: [...page.querySelectorAll("figure svg")].every(svg => svg.getBoundingClientRect().width > 200),
+    trials: use(page),
     loaded: window.performance.getEntriesByType("resource").map(entry => entry.name),
   }}));
   document.querySelector("pre").textContent = JSON.stringify(seen);
@@ -98,23 +124,38 @@ def test_a_report_fits_and_is_whole(look, corpus_page):
     seen, console = look(corpus_page)
     assert list(faults(seen, console)) == []
     for frame in seen:
-        assert frame["sections"] == ["summary", "comparison", "plots", "lists"]
-        assert frame["plots"] == ["det", "scores-1", "scores-2", "scores-3", "attacks", "codecs", "durations"]
+        assert frame["sections"] == ["summary", "threshold", "comparison", "plots", "worst", "trials", "provenance"]
+        assert frame["plots"] == ["det", "risk-coverage", "scores-1", "scores-2", "scores-3", "attacks", "codecs", "durations"]
 
 
 def test_official_tables_fit_too(look, la_2021_folder):
     files = [la_2021_folder / "good.txt", la_2021_folder / "poor.txt"]
     seen, console = look(build_report(files, read_keys("2021la", la_2021_folder), bootstrap=Bootstrap(5)))
     assert list(faults(seen, console)) == []
-    assert [frame["sections"] for frame in seen] == [["summary", "comparison", "plots", "tables", "lists"]] * 2
+    sections = ["summary", "threshold", "comparison", "plots", "tables", "worst", "trials", "provenance"]
+    assert [frame["sections"] for frame in seen] == [sections] * 2
 
 
 def test_a_report_without_keys_fits_too(look, tmp_path):
     write_scores(tmp_path / f"{LONG}.txt", [(f"folder/{LONG}/{number}.wav", float(number)) for number in range(30)])
     seen, console = look(build_report([tmp_path / f"{LONG}.txt"], threshold=3.0))
     assert list(faults(seen, console)) == []
-    assert [frame["sections"] for frame in seen] == [["summary", "plots", "lists"]] * 2
+    assert [frame["sections"] for frame in seen] == [["summary", "plots", "trials", "provenance"]] * 2
 
+
+def test_trials_are_sorted_and_searched_and_the_threshold_slides(look, corpus_page):
+    seen, _ = look(corpus_page)
+    for frame in seen:
+        trials = frame["trials"]
+        assert trials["all"] == 400
+        assert (trials["ascending"], trials["descending"]) == ("trial_0", "trial_399")  # by number, not as text
+        assert "trial_10" in trials["found"]
+        assert all("trial_1" in name for name in trials["found"])
+        assert trials["count"] == f"{len(trials['found'])} of 400 trials"
+        assert re.fullmatch(r"Above -?[\d.]+ bona fide: [\d.]+ % of the spoofs .*, [\d.]+ % of the bona fide trials spoof\.",
+                            trials["before"].replace("\n", " "))  # fmt: skip
+        assert "100.00 % of the spoofs are judged bona fide" in trials["after"].replace("\n", " ")
+        assert "0.00 % of the bona fide trials spoof" in trials["after"].replace("\n", " ")
 
 POLICY = re.compile(r'<meta http-equiv="Content-Security-Policy"[^>]*>')
 

@@ -2,7 +2,11 @@
 
 import base64
 import csv
+import hashlib
 import io
+import json
+import os
+import re
 from collections import Counter
 from html.parser import HTMLParser
 
@@ -14,8 +18,14 @@ from protocols.keys import read_keys
 from sls_plugin.evaluation.evaluation import Bootstrap
 from sls_plugin.metrics.bootstrap import bootstrap_eers
 from sls_plugin.metrics.det import equal_error_rate
+from sls_plugin.metrics.operating_point import risk_coverage
+from sls_plugin.report.drawing import highest_shown
+from sls_plugin.report.histogram import score_histogram
 from sls_plugin.report.page import build_report
+from sls_plugin.report.text import in_words
+from sls_plugin.scores.run_metadata import write_metadata
 from sls_plugin.scores.score_file import write_scores
+from sls_plugin.scores.timeline import write_timeline
 
 VOID = {"meta", "br", "img", "link", "input", "hr"}
 EVIL = '<i>$x^2$ id="#010000&'
@@ -83,6 +93,10 @@ class Page(HTMLParser):
         text = base64.b64decode(link.removeprefix("data:text/csv;charset=utf-8;base64,")).decode()
         return list(csv.reader(io.StringIO(text)))[1:]
 
+    def table_rows(self, column):
+        """The rows of the table whose header begins with this column and is the last such one."""
+        return [table for table in self.tables if table[0][0] == column][-1][1:]
+
     def table_below(self, column):
         """The rows of the table whose header has this column."""
         (table,) = [table for table in self.tables if column in table[0]]
@@ -125,13 +139,21 @@ def report_on_both(corpus):
 def test_page_needs_nothing_else(two_systems):
     page = Page(two_systems)
     assert "://" not in two_systems
-    assert not {"script", "link", "iframe", "img"} & set(page.tags)
+    assert not {"link", "iframe", "img"} & set(page.tags)
     for tag, attributes in page.attributes:
         for name, target in attributes.items():
             if name in ("src", "href", "xlink:href"):
                 assert target.startswith(("#", "data:text/csv")), (tag, target)
     assert "url(" not in two_systems.replace("url(#", "")
     assert "@import" not in two_systems
+
+
+def test_the_page_runs_its_own_script_only(two_systems):
+    assert re.findall("<script[^>]*>", two_systems) == ["<script>"]
+    script = two_systems[two_systems.index("<script>") + 8 : two_systems.index("</script>")]
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    (policy,) = re.findall(r'Content-Security-Policy" content="(.*?)">', two_systems)
+    assert policy == f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
 
 
 def test_page_has_every_id_once_and_every_reference_inside(two_systems):
@@ -145,7 +167,7 @@ def test_page_has_every_id_once_and_every_reference_inside(two_systems):
 
 def test_plots_take_their_colours_from_the_page(two_systems):
     page = Page(two_systems)
-    assert page.tags["svg"] == 4  # DET, two histograms, attacks
+    assert page.tags["svg"] == 5  # DET, risk and coverage, two histograms, attacks
     style = two_systems[two_systems.index("<style>") : two_systems.index("</style>")]
     for _, attributes in page.attributes:
         for colour in attributes.get("style", "").split("var(")[1:]:
@@ -164,8 +186,9 @@ def test_names_are_escaped(two_systems, tmp_path):
     write_scores(path, [("<script>alert(1)</script>", 1.0), ("<img src=x>", 2.0)])
     page = Page(build_report([path], title="<script>"))
     assert page.headings[0] == "<script>"
-    assert not {"script", "img", "b"} & set(page.tags)
-    assert ["<img src=x>", "2"] in page.tables[-1]
+    assert not {"img", "b"} & set(page.tags)
+    assert page.tags["script"] == 1  # the page's own
+    assert ["<img src=x>", "2"] in page.table_rows("trial")
     assert "Distribution of scores: a<b>$c$_&" in page.headings
 
 
@@ -200,6 +223,7 @@ def test_intervals_and_the_comparison_are_of_one_bootstrap(two_systems, corpus):
     assert float(p_value) == 2 / (N_SAMPLES + 1)
     (row,) = page.table_below("p-value")
     assert row["difference of the EER (points)"] == f"{100 * float(difference):.2f}"
+    assert row["p-value"] == "< 0.049"  # as low as 40 samples can show
 
 
 def test_without_a_bootstrap_there_is_no_interval_and_no_comparison(corpus):
@@ -254,6 +278,77 @@ def test_histogram_counts_every_trial(two_systems, corpus):
     assert (sum(row[2] for row in rows), sum(row[3] for row in rows)) == (60, 90)
 
 
+CROWDED = {
+    "log-probabilities": lambda odds: -np.log1p(np.exp(-odds)),
+    "probabilities": lambda odds: 1 / (1 + np.exp(-odds)),
+    "outliers": lambda odds: np.where(np.arange(odds.size) % 99 == 0, 1e6 * odds, odds),
+}
+
+
+@pytest.mark.parametrize("spoil", CROWDED.values(), ids=CROWDED)
+def test_scores_do_not_fall_into_one_bin(spoil):
+    rng = np.random.default_rng(6)
+    classes = {"bona fide": spoil(rng.normal(6, 1.5, 400)), "spoof": spoil(rng.normal(-6, 1.5, 400))}
+    with np.errstate(all="raise"):
+        plot = score_histogram("scores", "Scores", classes, threshold=float(spoil(np.zeros(2))[1]))
+    counts = np.array([row[2:] for row in plot.data.rows])
+    assert counts.sum(axis=0).tolist() == [400, 400]
+    assert counts.max() < 100
+    (threshold,) = re.findall(r'<path d="M ([\d.]+) [\d.]+ L \1 [^>]*stroke-dasharray', " ".join(plot.svg.split()))
+    assert 100 < float(threshold) < 230  # of 331 points: between the classes, not on the frame
+
+
+def test_trials_are_left_beyond_the_bins_only_where_that_helps():
+    rng = np.random.default_rng(8)
+    scores = np.concatenate([rng.normal(-1, 0.02, 10), rng.normal(0, 0.05, 20)])  # two narrow groups, no outlier
+    plot = score_histogram("scores", "Scores", {"trials": scores}, None)
+    assert plot.caption == "11 bins of equal width."
+    assert (plot.data.rows[0][0], plot.data.rows[-1][1]) == (scores.min(), scores.max())
+
+
+def test_scores_that_are_seen_well_are_drawn_as_they_are(two_systems):
+    assert "log-odds" not in two_systems
+
+
+@pytest.mark.parametrize("threshold", [-5.0, 0.0, 2.0, 1e30])
+def test_a_threshold_beyond_the_scores_is_drawn(threshold):
+    odds = np.random.default_rng(7).normal(6, 1, 400)
+    for scores in (-np.log1p(np.exp(-odds)), 1 / (1 + np.exp(-odds))):
+        with np.errstate(invalid="raise"):
+            assert "nan" not in score_histogram("scores", "Scores", {"trials": scores}, threshold).svg.lower()
+
+
+def test_an_inverted_system_leaves_the_others_their_axes(corpus, tmp_path):
+    text = (corpus / "good.txt").read_text().splitlines()
+    negated = [(name, -float(score)) for name, score in map(str.split, text)]
+    write_scores(tmp_path / "inverted.txt", negated)
+    keys = read_keys("labels", corpus / "eval.tsv")
+    alone = Page(build_report([corpus / "good.txt", corpus / "poor.txt"], keys))
+    page = Page(build_report([corpus / "good.txt", corpus / "poor.txt", tmp_path / "inverted.txt"], keys))
+    assert page.svg_texts[0] == alone.svg_texts[0]  # the ticks of the DET plot
+    ticks = [float(text) for text in page.svg_texts[-1] if text.isdigit()]
+    assert max(ticks) <= 50
+    assert sum(text.endswith(" ▸") for text in page.svg_texts[-1]) == 3  # an attack each
+    assert page.csv("attacks.csv")[0][-1] == str(equal_error_rate(*inverted_attack(corpus))[0])
+
+
+def inverted_attack(corpus):
+    """The scores of the inverted system: bona fide, and spoofs of the first attack of the page."""
+    bonafide, spoof = scores_of(corpus / "good.txt")
+    return [-score for score in bonafide.values()], [-score for name, score in spoof.items() if int(name[1:]) % 3 == 2]
+
+
+@pytest.mark.parametrize(
+    ("rates", "highest"),
+    [
+        ([[0.1, 0.3], [0.99]], 0.3), ([[0.9, 0.7]], 0.9), ([[0.0], [0.8]], 0.8), ([[np.nan, 0.2]], 0.2), ([[np.nan]], 0),
+        ([[0.5]], 0.5),
+    ],
+)  # fmt: skip
+def test_the_highest_rate_that_is_shown(rates, highest):
+    assert highest_shown(rates) == highest
+
+
 def test_det_points_are_rates_at_their_thresholds(two_systems, corpus):
     rows = Page(two_systems).csv("det.csv")
     for system in ("good", "poor"):
@@ -284,11 +379,97 @@ def test_the_worst_errors_are_listed(two_systems, corpus):
     threshold = equal_error_rate(list(bonafide.values()), list(spoof.values()))[1]
     rejected = sorted((score, name) for name, score in bonafide.items() if score <= threshold)
     accepted = sorted(((score, name) for name, score in spoof.items() if score > threshold), reverse=True)
-    assert page.tables[-2][1:] == [[name, f"{score:.6g}"] for score, name in rejected[:10]]
-    assert page.tables[-1][1:] == [[name, f"{score:.6g}"] for score, name in accepted[:10]]
-    assert page.paragraphs[-2:] == [
+    tables = [table[1:] for table in page.tables if table[0] == ["trial", "score"]]
+    assert tables[-2:] == [[[name, f"{score:.6g}"] for score, name in errors[:10]] for errors in (rejected, accepted)]
+    captions = [text for text in page.paragraphs if "trials; the 10 worst." in text]
+    assert captions[-2:] == [
         f"{len(rejected)} of 60 trials; the 10 worst.", f"{len(accepted)} of 90 trials; the 10 worst.",
     ]  # fmt: skip
+
+
+def test_all_trials_are_listed_with_what_is_known(two_systems, corpus):
+    page = Page(two_systems)
+    (table,) = [table for table in page.tables if "judged wrongly by" in table[0]]
+    assert table[0] == ["trial", "label", "good", "poor", "judged wrongly by", "attack"]
+    good, poor = ({**b, **s} for b, s in (scores_of(corpus / f"{name}.txt") for name in ("good", "poor")))
+    assert [row[0] for row in table[1:]] == sorted(good, key=good.__getitem__)
+    thresholds = [float(row["EER threshold"]) for row in page.table_below("EER (%)")]
+    for name, label, *scores, wrong, attack in table[1:]:
+        assert (label, attack == "-") == (("bonafide", True) if name[0] == "b" else ("spoof", False))
+        assert scores == [f"{good[name]:.6g}", f"{poor[name]:.6g}"]
+        expected = [
+            system for system, score, threshold in zip(("good", "poor"), (good[name], poor[name]), thresholds, strict=True)
+            if (score > threshold * (1 + 1e-6)) != (name[0] == "b") and abs(score / threshold - 1) > 1e-5
+        ]  # fmt: skip
+        if all(abs(score / threshold - 1) > 1e-5 for score, threshold in zip((good[name], poor[name]), thresholds, strict=True)):
+            assert wrong == ", ".join(expected)
+
+
+def test_the_slider_has_the_errors_at_its_thresholds(two_systems, corpus):
+    page = Page(two_systems)
+    sliders = [attributes for _, attributes in page.attributes if "data-points" in attributes]
+    inputs = [attributes for tag, attributes in page.attributes if tag == "input" and attributes["type"] == "range"]
+    for system, slider, chosen, row in zip(("good", "poor"), sliders, inputs, page.table_below("EER (%)"), strict=True):
+        bonafide, spoof = (np.array(list(scores.values())) for scores in scores_of(corpus / f"{system}.txt"))
+        points = json.loads(slider["data-points"])
+        assert len(points) == int(chosen["max"]) + 1 > 100
+        for threshold, misses, false_alarms in points:
+            assert misses == pytest.approx(100 * np.mean(spoof > threshold))
+            assert false_alarms == pytest.approx(100 * np.mean(bonafide <= threshold))
+        assert (points[0][1:], points[-1][1:]) == ([100, 0], [0, 100])
+        assert f"{points[int(chosen['value'])][0]:.6g}" == row["EER threshold"]
+
+
+def test_the_page_begins_with_its_meaning_in_words(two_systems, corpus):
+    page = Page(two_systems)
+    for row in page.table_below("EER (%)"):
+        columns = ("spoof judged bona fide", "bona fide judged spoof")
+        misses, false_alarms = (float(re.search(r"\((.*) %", row[column])[1]) for column in columns)
+        words = in_words(misses / 100, false_alarms / 100)
+        assert f"{row['system']}: {words}." in page.paragraphs
+
+
+@pytest.mark.parametrize(
+    ("misses", "false_alarms", "words"),
+    [
+        (0.07, 0.072, "of 100 fakes it lets 7 pass, and of 100 real recordings it rejects 7"),
+        (0, 0.5, "of 100 fakes it lets none pass, and of 100 real recordings it rejects 50"),
+        (0.009, 0.2, "of 1,000 fakes it lets 9 pass, and of 1,000 real recordings it rejects 200"),
+        (0.00001, 0.2, "of 100,000 fakes it lets 1 pass, and of 100,000 real recordings it rejects 20,000"),
+        (0, 0, "of 100 fakes it lets none pass, and of 100 real recordings it rejects none"),
+        (1, 0, "of 100 fakes it lets 100 pass, and of 100 real recordings it rejects none"),
+    ],
+)
+def test_error_rates_in_words(misses, false_alarms, words):
+    assert in_words(misses, false_alarms) == words
+
+
+def test_risk_and_coverage_are_those_of_the_scores(two_systems, corpus):
+    rows = [row for row in Page(two_systems).csv("risk-coverage.csv") if row[0] == "poor"]
+    bonafide, spoof = (np.array(list(scores.values())) for scores in scores_of(corpus / "poor.txt"))
+    expected = risk_coverage(np.concatenate([bonafide, spoof]), np.arange(150) < 60)
+    points = {tuple(point) for point in np.transpose(expected).tolist()}
+    assert len(rows) > 20
+    assert {tuple(float(cell) for cell in row[1:]) for row in rows} <= points
+
+
+def test_the_page_says_where_it_is_from(tmp_path):
+    scores, keys = tmp_path / "scores.txt", tmp_path / "labels.txt"
+    keys.write_text("a bonafide\nb spoof\n")
+    scores.write_text("a 1\nb 0\n")
+    os.utime(scores, (0, 86_400))
+    write_metadata(scores, {"checkpoint": "ab" * 32, "batch_size": 8, "device": "cpu", "llr": False, "windows": 64_600})
+    page = Page(build_report([scores], read_keys("labels", keys)))
+    first, second = page.table_below("SHA-256")
+    assert first["file"] == "scores.txt"
+    assert first["last changed (UTC)"] == "1970-01-02 00:00:00"
+    assert first["SHA-256"] == hashlib.sha256(scores.read_bytes()).hexdigest()
+    assert first["checkpoint (SHA-256)"] == "ab" * 32
+    assert first["settings"] == "batch_size 8, device cpu, windows 64600"
+    assert (second["file"], second["SHA-256"]) == ("labels.txt", hashlib.sha256(keys.read_bytes()).hexdigest())
+    scores.write_text("a 2\nb 0\n")  # the record is no longer of this file
+    first, _ = Page(build_report([scores], read_keys("labels", keys))).table_below("SHA-256")
+    assert first["checkpoint (SHA-256)"] == "unknown: no run record beside the scores"
 
 
 @pytest.fixture(scope="module")
@@ -301,10 +482,10 @@ def la_2021(la_2021_folder):
 def test_official_tables_of_each_system_have_coloured_cells(la_2021):
     titles = [f"{measure}: {system}" for system in ("good", "poor") for measure in ("EER (%)", "min t-DCF (2021 form)")]
     assert [heading for heading in la_2021.headings if heading in titles] == titles
-    summary = la_2021.table_below("min t-DCF")
+    summary = la_2021.table_below("min t-DCF (2021)")
     official = [table for table in la_2021.tables if table[0][0] == "" and table[0][-1] == "pooled"]
     for row, eers, costs in zip(summary, official[::2], official[1::2], strict=True):
-        assert (row["EER (%)"], row["min t-DCF"]) == (eers[-1][-1], costs[-1][-1])  # all pooled
+        assert (row["EER (%)"], row["min t-DCF (2021)"]) == (eers[-1][-1], costs[-1][-1])  # all pooled
     for name, table in zip(("eer-table-1", "min-tdcf-table-1", "eer-table-2", "min-tdcf-table-2"), official, strict=True):
         assert [row[0] for row in la_2021.csv(f"{name}.csv")] == [row[0] for row in table[1:]]
     cells = [cell for table in official for row in table[1:] for cell in row[1:]]
@@ -314,10 +495,11 @@ def test_official_tables_of_each_system_have_coloured_cells(la_2021):
 
 def test_costs_are_shown_where_there_is_an_asv_system(la_2021, two_systems):
     assert any("160 scores of the organisers' system" in text for text in la_2021.paragraphs)
-    assert {"min t-DCF", "min t-DCF (2019)", "minDCF"} < set(la_2021.table_below("EER (%)")[0])
+    assert any("papers on this corpus report that of 2021." in text for text in la_2021.paragraphs)
+    assert {"min t-DCF (2021)", "min t-DCF (2019)", "minDCF"} < set(la_2021.table_below("EER (%)")[0])
     columns = set(Page(two_systems).table_below("EER (%)")[0])
     assert "minDCF" in columns
-    assert not {"min t-DCF", "min t-DCF (2019)"} & columns
+    assert not {"min t-DCF (2021)", "min t-DCF (2019)"} & columns
 
 
 def test_the_page_stays_small(tmp_path):
@@ -329,7 +511,8 @@ def test_the_page_stays_small(tmp_path):
         scores = rng.normal(size=n) + 3 * (np.array(labels) == "bonafide")
         (tmp_path / f"{system}.txt").write_text("".join(f"{number} {score:.9g}\n" for number, score in enumerate(scores)))
     page = build_report([tmp_path / "a.txt", tmp_path / "b.txt"], read_keys("labels", tmp_path / "labels.txt"))
-    assert len(page) < 500_000
+    assert len(page) < 1_000_000
+    assert any(text == "The 5,000 lowest scores of 60,000; the score files have all." for text in Page(page).paragraphs)
 
 
 def test_perfect_scores_have_a_page_too(tmp_path):
@@ -338,7 +521,7 @@ def test_perfect_scores_have_a_page_too(tmp_path):
     page = Page(build_report([tmp_path / "scores.txt"], read_keys("labels", tmp_path / "labels.txt")))
     (row,) = page.table_below("EER (%)")
     assert (row["EER (%)"], row["EER threshold"]) == ("0.00", "0")
-    assert page.paragraphs[-2:] == ["0 of 1 trials.", "0 of 1 trials."]
+    assert page.paragraphs.count("0 of 1 trials.") == 2
 
 
 def test_warnings_are_shown_with_their_system(tmp_path):
@@ -349,20 +532,51 @@ def test_warnings_are_shown_with_their_system(tmp_path):
 
 
 @pytest.mark.parametrize("threshold", [None, 0.25])
-def test_without_keys_there_are_extremes_and_perhaps_verdicts(corpus, threshold):
+def test_without_keys_all_trials_are_listed_and_perhaps_judged(corpus, threshold):
     page = Page(build_report([corpus / "good.txt"], threshold=threshold))
     bonafide, spoof = scores_of(corpus / "good.txt")
-    scores = sorted(((score, name) for name, score in (bonafide | spoof).items()), reverse=True)
+    scores = sorted((score, name) for name, score in (bonafide | spoof).items())
     assert page.tags["svg"] == 1
-    assert page.tables[-2][1:] == [[name, f"{score:.6g}"] for score, name in scores[:10]]
-    assert page.tables[-1][1:] == [[name, f"{score:.6g}"] for score, name in scores[:-11:-1]]
+    verdicts = [[] if threshold is None else ["bona fide" if score > threshold else "spoof"] for score, _ in scores]
+    listed = [[name, f"{score:.6g}", *verdict] for (score, name), verdict in zip(scores, verdicts, strict=True)]
+    assert page.table_rows("trial") == listed
     (row,) = page.table_below("median")
-    assert (row["trials"], row["lowest score"]) == ("150", f"{scores[-1][0]:.6g}")
+    assert (row["trials"], row["lowest score"]) == ("150", f"{scores[0][0]:.6g}")
     if threshold is None:
         assert "judged spoof" not in row
     else:
         above = sum(score > threshold for score, _ in scores)
         assert (row["judged bona fide"], row["judged spoof"]) == (str(above), str(150 - above))
+
+
+@pytest.mark.parametrize("with_keys", [True, False])
+def test_timelines_are_drawn_beside_the_scores(tmp_path, with_keys):
+    for name, worst in (("a", -7.0), ("b", -3.5)):
+        write_scores(tmp_path / f"{name}.txt", [("x", 0.0), ("y", -1.0)])
+        long = [0.0] * 400
+        long[123] = worst  # a short passage
+        rows = [("x", [(0.0, 2.0, 0.0), (1.0, 3.0, worst), (2.0, 4.0, -0.9)]), ("y", [(0.0, 2.0, score) for score in long])]
+        write_timeline(tmp_path / f"{name}.txt", rows)
+    (tmp_path / "keys").write_text("x bonafide\ny spoof\n")
+    keys = read_keys("labels", tmp_path / "keys") if with_keys else None
+    page = Page(build_report([tmp_path / "a.txt"], keys))
+    rows = {row["trial"]: row["timeline"] for row in page.table_below("timeline")}
+    assert rows["x"] == "█▁▇"
+    assert rows["y"] == "".join("▁" if number == 12 else "█" for number in range(40))
+    assert any("A bar of a timeline is the lowest score" in text for text in page.paragraphs)
+    write_scores(tmp_path / "none.txt", [("x", 0.0), ("y", -1.0)])
+    page = Page(build_report([tmp_path / "a.txt", tmp_path / "none.txt", tmp_path / "b.txt"], keys))
+    row = page.table_below("timeline of a")[-1]
+    assert (row["timeline of a"], row["timeline of b"]) == ("█▁▇", "█▁▆")
+    assert "timeline of none" not in row
+
+
+def test_files_with_other_trials_share_a_table(tmp_path):
+    write_scores(tmp_path / "a.txt", [("x", 1.0), ("y", -1.0)])
+    write_scores(tmp_path / "b.txt", [("y", 2.0), ("z", 0.5)])
+    page = Page(build_report([tmp_path / "a.txt", tmp_path / "b.txt"], threshold=0.0))
+    expected = [["y", "-1", "2", "spoof", "bona fide"], ["x", "1", "", "bona fide", ""], ["z", "", "0.5", "", "bona fide"]]
+    assert page.table_rows("trial") == expected
 
 
 def test_files_of_one_name_are_named_by_their_paths(tmp_path):
@@ -375,3 +589,34 @@ def test_files_of_one_name_are_named_by_their_paths(tmp_path):
 
 def test_the_same_scores_give_the_same_page(corpus, two_systems):
     assert report_on_both(corpus) == two_systems
+
+
+HOSTILE = ["=HYPERLINK(1)", "+1+1", "-2+3", "@SUM(A1)"]
+UNSEEN = {"\x1b[31mred": "\\x1b[31mred", "fpj\u202egpj": "fpj\\u202egpj", "a\u2066b": "a\\u2066b"}
+
+
+def report_on_attacks(tmp_path, attacks):
+    trials = [Trial("b1", "x", "bonafide"), Trial("b2", "x", "bonafide")]
+    trials += [Trial(f"s{number}", "x", "spoof", facts={"attack": attack}) for number, attack in enumerate(attacks)]
+    write_manifest(tmp_path / "eval.tsv", trials)
+    write_scores(tmp_path / "scores.txt", [(trial.id, -number / 7) for number, trial in enumerate(trials)])
+    return build_report([tmp_path / "scores.txt"], read_keys("labels", tmp_path / "eval.tsv"))
+
+
+def test_no_cell_of_a_csv_file_is_a_formula(tmp_path):
+    page = Page(report_on_attacks(tmp_path, HOSTILE))
+    links = [attributes["href"] for _, attributes in page.attributes if attributes.get("href", "").startswith("data:text/csv")]
+    files = [base64.b64decode(link.partition(",")[2]).decode() for link in links]
+    cells = {cell for file in files for row in csv.reader(io.StringIO(file)) for cell in row}
+    assert {f"'{attack}" for attack in HOSTILE} <= cells
+    assert not cells & set(HOSTILE)
+    numbers = [cell for cell in cells if cell.lstrip("-").replace(".", "").isdigit()]
+    assert any(float(number) < 0 for number in numbers)  # a negative number stays one
+
+
+@pytest.mark.filterwarnings("ignore:Glyph")
+def test_no_name_reverses_the_text_of_the_page(tmp_path):
+    page = report_on_attacks(tmp_path, UNSEEN)
+    for name, shown in UNSEEN.items():
+        assert name not in page
+        assert shown in page

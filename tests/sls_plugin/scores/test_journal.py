@@ -128,6 +128,73 @@ def test_a_run_without_outcomes_leaves_nothing(tmp_path: Path) -> None:
     assert written(tmp_path / "partial")
 
 
+# Recordings
+
+
+def made(folder: Path, n_trials: int = 7) -> list[Trial]:
+    for number in range(n_trials):
+        (folder / f"{number}.wav").write_bytes(b"sound" * number)
+    return [Trial(str(number), f"{folder}/{number}.wav") for number in range(n_trials)]
+
+
+def scored(path: Path, trials: list[Trial], n_scored: int) -> None:
+    with Journal(path, RECORD, trials, 3) as journal:
+        for trial in trials[:n_scored]:
+            journal.add(trial.id, 0.5)
+
+
+@pytest.mark.parametrize("same", ["size", "time"])
+def test_a_recording_that_changed_is_named(tmp_path: Path, same: str) -> None:
+    trials, path = made(tmp_path), tmp_path / "partial"
+    scored(path, trials, 6)
+    before, recording = path.read_bytes(), tmp_path / "4.wav"
+    earlier = recording.stat()
+    recording.write_bytes(b"noise" * 4 if same == "size" else b"noise")
+    os.utime(recording, ns=(0, earlier.st_mtime_ns + (same == "size")))
+    with pytest.raises(DataError) as error:
+        Journal(path, RECORD, trials, 3, resume=True)
+    what = "changed since it was scored (its size or modification time): give --overwrite to score all recordings again"
+    assert str(error.value) == f"{recording}: {what}"
+    assert path.read_bytes() == before
+
+
+def test_a_recording_that_is_scored_again_may_change(tmp_path: Path) -> None:
+    trials, path = made(tmp_path), tmp_path / "partial"
+    scored(path, trials, 5)  # a batch, and two trials of the next
+    (tmp_path / "4.wav").write_bytes(b"other")
+    with Journal(path, RECORD, trials, 3, resume=True) as journal:
+        assert journal.n_done == 3
+
+
+def test_a_journal_of_an_earlier_version_resumes(tmp_path: Path) -> None:
+    trials, path = made(tmp_path), tmp_path / "partial"
+    scored(path, trials, 6)
+    header, *lines = path.read_text().splitlines()
+    path.write_text("\n".join([header, *(json.dumps(json.loads(line)[:2]) for line in lines)]) + "\n")
+    with Journal(path, RECORD, trials, 3, resume=True) as journal:
+        assert journal.n_done == 6
+        journal.add("6", 1.0)
+        assert journal.recordings() is None
+        assert [name for name, _ in journal.outcomes()] == [trial.id for trial in trials]
+
+
+def test_replaced_outcomes_keep_their_place_and_the_lock(tmp_path: Path) -> None:
+    trials, path = made(tmp_path), tmp_path / "partial"
+    with Journal(path, RECORD, trials, 3) as journal:
+        for number, trial in enumerate(trials):
+            journal.add(trial.id, "broken" if number in (1, 6) else float(number))
+    with Journal(path, RECORD, trials, 3, resume=True) as journal:
+        assert journal.broken == [1, 6]
+        journal.replace({"0": -1.0, "1": -2.0, "2": -3.0, "6": "still broken"})
+        expected = [("0", -1.0), ("1", -2.0), ("2", -3.0), ("3", 3.0), ("4", 4.0), ("5", 5.0), ("6", "still broken")]
+        assert list(journal.outcomes()) == expected
+        outcome = subprocess.run([sys.executable, "-c", WRITE + "    pass", str(path)], capture_output=True, text=True)
+        assert "another process is writing it" in outcome.stderr
+    assert sorted(os.listdir(tmp_path)) == [*(f"{number}.wav" for number in range(7)), "partial"]
+    with Journal(path, RECORD, trials, 3, resume=True) as journal:
+        assert (journal.n_done, journal.broken) == (7, [6])
+
+
 # Other processes
 
 
@@ -171,7 +238,7 @@ def test_a_full_disk_leaves_whole_lines(tmp_path: Path) -> None:
     assert f"DataError: {path}: File too large: free some disk space" in outcome.stderr
     header, *lines = path.read_bytes().splitlines(keepends=True)
     assert json.loads(header) == RECORD
-    assert [json.loads(line) for line in lines] == [[str(number), 0.123456789] for number in range(len(lines))]
+    assert [json.loads(line) for line in lines] == [[str(number), 0.123456789, None] for number in range(len(lines))]
     assert 1000 - len(lines[-1]) - 1 <= path.stat().st_size <= 1000  # the next line did not fit
     assert lines[-1].endswith(b"\n")
 

@@ -11,7 +11,7 @@ from torch import distributed, multiprocessing
 
 from protocols import DataError, Trial
 from sls_plugin.metrics.det import equal_error_rate
-from sls_plugin.tasks.score_pool import ScorePool, require_both_classes
+from sls_plugin.tasks.score_pool import ScorePool, require_both_classes, require_readable
 
 N_TRIALS = 103
 TRIALS = [Trial(f"LA_D_{number}", f"{number}.flac", ("bonafide", "spoof", "spoof")[number % 3]) for number in range(N_TRIALS)]
@@ -141,3 +141,15 @@ def score_a_share(rank: int, n_workers: int, folder: Path) -> None:
 def test_workers_pool_their_scores(tmp_path: Path) -> None:
     multiprocessing.spawn(score_a_share, (2, tmp_path), nprocs=2)
     assert [torch.load(tmp_path / f"{rank}.pt") for rank in range(2)] == [expected_eer(random_scores().tolist())] * 2
+
+
+def test_most_clips_of_a_split_must_be_readable() -> None:
+    require_readable(5, 10, "train.tsv")
+    with pytest.raises(DataError) as refusal:
+        require_readable(1_200, 2_000, "train.tsv")
+    expected = "train.tsv: 1,200 of 2,000 clips cannot be read: check the folder of recordings, --audio-root"
+    assert str(refusal.value) == expected
+    pool = ScorePool(TRIALS, "dev.tsv")
+    pool.count(60, 50)
+    with pytest.raises(DataError, match=r"^dev\.tsv: 52 of 103 clips cannot be read"):
+        pool.count(2, 2)

@@ -4,6 +4,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,11 +14,11 @@ import torch
 from commands import PLUGIN, RECIPE, SPLITS, USER_DIR, column, fairseq, fairseq_command, logged, train
 from omegaconf import OmegaConf
 
-from protocols import read_manifest, write_manifest
+from protocols import DataError, read_manifest, write_manifest
 from sls_plugin.__main__ import main
 from sls_plugin.metrics.det import equal_error_rate
 from sls_plugin.scores.score_file import read_scores
-from sls_plugin.tasks.asvspoof import AsvspoofConfig, AsvspoofTask
+from sls_plugin.tasks.asvspoof import AsvspoofConfig, AsvspoofTask, out_of_memory_reported
 
 
 @pytest.fixture(scope="session")
@@ -116,6 +117,7 @@ def test_validate_generate_and_score_agree(trained, data, backbone, tmp_path) ->
     assert column(logged(validated), "eval_eer") == pytest.approx([eer], abs=1e-6)
     printed = f"EER {100 * eer:.4f} %"
     assert printed in generated  # on the terminal
+    assert "Scored 9 trials in " in generated
     assert printed in (tmp_path / "out" / "generate-eval.txt").read_text()
 
 
@@ -208,6 +210,35 @@ def test_training_killed_in_the_middle_of_an_epoch_goes_on_as_if_never_stopped(d
     assert_same_weights(tmp_path / "checkpoint3.pt", undisturbed / "checkpoint3.pt")
 
 
+def test_a_training_is_resumed_only_with_the_same_trials_and_settings(trained, data, backbone, tmp_path) -> None:
+    folder, _ = trained
+    shutil.copytree(folder, tmp_path / "save")
+    shutil.copytree(data, tmp_path / "data")
+    moved, dev = tmp_path / "data", read_manifest(data / "dev.tsv")
+    same = ("--class-weights", "balanced", "--save-dir", str(tmp_path / "save"), "--max-epoch", "4")
+    usual = ("--num-workers", "0", "--log-interval", "3", "--batch-size", "2", "--update-freq", "2")
+    renamed = shutil.copy(backbone, tmp_path / "renamed.pt")
+    fairseq("train", str(moved), "--w2v-path", renamed, *RECIPE, *same, *usual)  # another place, the same content
+
+    write_manifest(moved / "train.tsv", read_manifest(data / "train.tsv")[:-1])
+    relabelled = [replace(dev[0], label="spoof"), *dev[1:]]
+    write_manifest(moved / "dev.tsv", relabelled)
+    changed = ("--lr", "2e-3", "--rawboost-algorithm", "5", "--best-checkpoint-metric", "loss", "--max-epoch", "5")
+    arguments = (str(moved), "--w2v-path", renamed, *RECIPE, *same, *changed)
+    last_line = fairseq("train", *arguments, status=1).splitlines()[-1]
+    assert last_line.startswith(f"error: {tmp_path / 'save'}: a training that differs would be resumed: ")
+    for change in (
+        "task.rawboost_algorithm 3 -> 5", "optimization.lr [0.001] -> [0.002]", "checkpoint.best_checkpoint_metric eer -> loss",
+        "training trials 22 trials, SHA-256 ", "-> 21 trials, SHA-256 ", "validation trials ['13 trials, SHA-256 ",
+    ):  # fmt: skip
+        assert change in last_line
+    assert last_line.endswith(": repeat the earlier settings, give another --save-dir, or --resume-with-changes")
+
+    records = logged(fairseq("train", *arguments, "--resume-with-changes"))
+    best = torch.load(tmp_path / "save" / "checkpoint_best.pt", weights_only=True)["extra_state"]
+    assert best["val_loss"] == pytest.approx(column(records, "dev_loss")[0], rel=1e-5)  # a loss is not compared with an EER
+
+
 KILLED_WHILE_COPYING = """
 import os, shutil, signal, sys
 from fairseq_cli.train import cli_main
@@ -234,31 +265,131 @@ def test_training_killed_while_it_copies_a_checkpoint_goes_on(data, backbone, un
     assert_same_weights(tmp_path / "checkpoint3.pt", undisturbed / "checkpoint3.pt")
 
 
-def test_two_processes_train_as_one(data, backbone, tmp_path) -> None:
-    """The same loss curve as one process with twice the batches an update; the pooled EER is that of the saved checkpoint."""
-    alone = train(data, backbone, tmp_path / "alone", "--update-freq", "2", "--max-epoch", "2")
+# What is kept
+
+
+def test_the_best_checkpoints_and_the_average_are_those_of_a_plain_loop(data, backbone, tmp_path) -> None:
+    """A checkpoint after every update; at this learning rate many accuracies are equal, and of these the first is the best."""
     options = (
-        str(data), "--w2v-path", str(backbone), "--save-dir", str(tmp_path / "pair"), *RECIPE, "--max-epoch", "2",
-        "--distributed-world-size", "2", "--distributed-no-spawn", "--distributed-backend", "gloo", "--ddp-backend", "legacy_ddp",
-        "--distributed-init-method", f"file://{tmp_path}/meeting_place",
+        "--save-interval-updates", "1", "--max-epoch", "1", "--lr", "1e-9", "--keep-best-checkpoints", "2",
+        "--best-checkpoint-metric", "accuracy", "--maximize-best-checkpoint-metric", "--store-ema", "--ema-decay", "0.75",
     )  # fmt: skip
+    accuracies = column(train(data, backbone, tmp_path, *options), "dev_accuracy")
+    assert len(set(accuracies)) < len(accuracies) == 6
+    ranked = sorted(range(1, 7), key=lambda n_updates: (-accuracies[n_updates - 1], n_updates))
+    kept = {path.name for path in tmp_path.glob("checkpoint.best_*")}
+    assert {int(name.removesuffix(".pt").split("_")[-1]) for name in kept} == set(ranked[:2])
+
+    saved = [tmp_path / (f"checkpoint_1_{n_updates}.pt" if n_updates < 6 else "checkpoint1.pt") for n_updates in range(1, 7)]
+    assert_same_weights(tmp_path / "checkpoint_best.pt", saved[ranked[0] - 1])
+    weights = [weights_of(path) for path in saved]
+    average = weights_of(tmp_path / "checkpoint_ema.pt")
+    assert average.keys() == weights[0].keys()
+    for name, tensor in average.items():
+        if tensor.is_floating_point():
+            expected = weights[0][name].double()  # fairseq begins it with the weights after the first update
+            for later in weights[1:]:
+                expected = 0.75 * expected + 0.25 * later[name].double()
+            torch.testing.assert_close(tensor.double(), expected, rtol=1e-5, atol=1e-7)
+        else:
+            assert torch.equal(tensor, weights[-1][name])
+    assert 0 <= eer_of(tmp_path / "checkpoint_ema.pt", data, "dev", tmp_path) <= 1
+    fine_tuned = ("--finetune-from-model", str(tmp_path / "checkpoint_ema.pt"), "--lr", "0", "--store-ema", "--max-epoch", "1")
+    train(data, backbone, tmp_path / "again", *fine_tuned)
+    again = weights_of(tmp_path / "again" / "checkpoint_last.pt")
+    assert all(torch.equal(again[name], average[name]) for name in average if "running_" not in name and "num_" not in name)
+
+
+# Several processes, and the loss that the original authors stop on
+
+
+def pair(data: Path, backbone: Path, save_dir: Path, *options: str, status: int = 0, program: str = "") -> list[str]:
+    """Train on the CPU with two processes, by default of `fairseq-train`; returns what each printed."""
+    command = [sys.executable, "-c", program] if program else fairseq_command("train")
+    meeting_place = save_dir.with_name(f"{save_dir.name}-{len(list(save_dir.parent.iterdir()))}")  # a new file for each run
+    options = (
+        str(data), "--w2v-path", str(backbone), "--save-dir", str(save_dir), *RECIPE, "--max-epoch", "2",
+        "--distributed-world-size", "2", "--distributed-no-spawn", "--distributed-backend", "gloo", "--ddp-backend", "legacy_ddp",
+        "--distributed-init-method", f"file://{meeting_place}", *options,
+    )  # fmt: skip
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     workers = [
-        subprocess.Popen(
-            fairseq_command("train", *options, "--distributed-rank", rank),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for rank in "01"
+        subprocess.Popen([*command, *options, "--distributed-rank", rank], start_new_session=True, **pipes) for rank in "01"
     ]
     printed = [worker.communicate()[0] for worker in workers]
-    assert [worker.returncode for worker in workers] == [0, 0], printed
-    together = logged(printed[0])
+    assert [worker.returncode for worker in workers] == [status, status], printed
+    return printed
+
+
+@pytest.fixture(scope="session")
+def undisturbed_pair(data: Path, backbone: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict]]:
+    folder = tmp_path_factory.mktemp("pair") / "save"
+    return folder, logged(pair(data, backbone, folder, "--save-interval-updates", "2")[0])
+
+
+def test_two_processes_train_as_one(data, backbone, undisturbed_pair, tmp_path) -> None:
+    """The same loss curve as one process with twice the batches an update; the pooled EER is that of the saved checkpoint."""
+    folder, together = undisturbed_pair
+    alone = train(data, backbone, tmp_path / "alone", "--update-freq", "2", "--max-epoch", "2", "--save-interval-updates", "2")
     assert len(column(together, "loss")) == 2 * 3  # 22 trials in batches of 4, two at a time
     assert column(together, "loss") == pytest.approx(column(alone, "loss"), abs=1e-5)
     assert column(together, "gnorm") == pytest.approx(column(alone, "gnorm"), abs=2e-3)
-    scored = [eer_of(tmp_path / "pair" / f"checkpoint{epoch}.pt", data, "dev", tmp_path) for epoch in (1, 2)]
-    assert column(together, "dev_eer") == pytest.approx(scored, abs=1e-6)
+    scored = {epoch: eer_of(folder / f"checkpoint{epoch}.pt", data, "dev", tmp_path) for epoch in (1, 2)}
+    ends = {record["epoch"]: float(record["dev_eer"]) for record in together if "dev_eer" in record}  # the last of each epoch
+    assert ends == pytest.approx(scored, abs=1e-6)
+
+
+@pytest.mark.parametrize(("run", "batch_size_valid"), [("trained", 5), ("undisturbed_pair", 4)])
+def test_the_mean_over_batches_is_that_of_a_plain_loop(run, batch_size_valid, data, tmp_path, request) -> None:
+    """With two data workers and with two processes: an update is one batch, dev comes in its own order."""
+    folder, records = request.getfixturevalue(run)
+    weights = torch.load(folder / "checkpoint1.pt", weights_only=True)["cfg"]["criterion"]["class_weights"].split(",")
+    for epoch in (1, 2):
+        of_epoch = [record for record in records if record.get("epoch") == epoch]
+        updates = [(float(record["loss"]), float(record["bsz"])) for record in of_epoch if "bsz" in record]
+        expected = sum(loss * n_clips for loss, n_clips in updates) / SPLITS["train"]
+        assert column(of_epoch, "train_loss_batch_mean") == pytest.approx([expected], rel=1e-5)  # the log has six digits
+        assert column(of_epoch, "dev_train_loss_batch_mean")[-1] == pytest.approx(expected, rel=1e-5)
+
+        eer_of(folder / f"checkpoint{epoch}.pt", data, "dev", tmp_path)
+        scores, trials = read_scores(tmp_path / f"checkpoint{epoch}-dev.txt"), read_manifest(data / "dev.tsv")
+        running_loss = 0.0
+        for start in range(0, len(trials), batch_size_valid):
+            batch = trials[start : start + batch_size_valid]
+            log_bonafide = np.array([scores[trial.id] for trial in batch])
+            is_bonafide = np.array([trial.label == "bonafide" for trial in batch])
+            losses = -np.where(is_bonafide, log_bonafide, np.log1p(-np.exp(log_bonafide)))
+            running_loss += np.average(losses, weights=np.where(is_bonafide, *map(float, reversed(weights)))) * len(batch)
+        assert column(of_epoch, "dev_loss_batch_mean")[-1] == pytest.approx(running_loss / len(trials), rel=1e-5)
+
+
+def test_two_processes_killed_in_the_middle_of_an_epoch_resume_as_if_never_stopped(
+    data, backbone, undisturbed_pair, tmp_path
+) -> None:
+    options = ("--save-interval-updates", "2")
+    killed_after_5 = KILLED_AFTER_UPDATE_9.replace("== 9", "== 5")
+    pair(data, backbone, tmp_path / "save", *options, program=killed_after_5, status=-signal.SIGKILL)
+    assert (tmp_path / "save" / "checkpoint_2_4.pt").exists()
+    assert not (tmp_path / "save" / "checkpoint2.pt").exists()
+    resumed = logged(pair(data, backbone, tmp_path / "save", *options)[0])
+    assert column(resumed, "num_updates")[0] == 5
+    assert_same_weights(tmp_path / "save" / "checkpoint2.pt", undisturbed_pair[0] / "checkpoint2.pt")
+
+
+def test_two_processes_go_on_when_one_has_a_batch_of_broken_clips(data, backbone, tmp_path) -> None:
+    with_broken_clip(data, tmp_path / "data")
+    options = ("--skip-broken-audio", "--batch-size", "1", "--max-epoch", "1")
+    records = logged(pair(tmp_path / "data", backbone, tmp_path / "save", *options)[0])
+    assert column(records, "train_broken") == [1]
+    assert sum(column(records, "bsz")) == SPLITS["train"] - 1
+
+
+def test_two_processes_fine_tune_a_checkpoint(data, backbone, undisturbed_pair, tmp_path) -> None:
+    start = undisturbed_pair[0] / "checkpoint1.pt"
+    pair(data, backbone, tmp_path / "save", "--finetune-from-model", str(start), "--lr", "0", "--max-epoch", "1")
+    before, after = weights_of(start), weights_of(tmp_path / "save" / "checkpoint_last.pt")
+    parameters = [name for name in before if "running_" not in name and "num_batches" not in name]
+    assert all(torch.equal(before[name], after[name]) for name in parameters)  # at a learning rate of 0
 
 
 def test_broken_audio_stops_training_with_one_line(data, backbone, tmp_path) -> None:
@@ -273,9 +404,26 @@ def test_broken_audio_stops_training_with_one_line(data, backbone, tmp_path) -> 
 
 def test_broken_audio_is_counted_when_it_may_be_skipped(data, backbone, tmp_path) -> None:
     with_broken_clip(data, tmp_path)
-    records = train(tmp_path, backbone, tmp_path / "save", "--skip-broken-audio", "--max-epoch", "1", "--batch-size", "1")
+    records = train(tmp_path, backbone, tmp_path / "save", "--skip-broken-audio", "--max-epoch", "1", "--batch-size", "1",
+                    "--class-weights", "1,1")  # fmt: skip
     assert column(records, "train_broken") == [1]
     assert sum(column(records, "bsz")) == SPLITS["train"] - 1
+    losses = [float(record["loss"]) for record in records if record.get("bsz") == "1"]
+    assert len(losses) == SPLITS["train"] - 1
+    assert column(records, "train_loss") == pytest.approx([np.mean(losses)], rel=1e-5)  # the batch without a clip has no weight
+
+
+@pytest.mark.parametrize(("split", "n_trials"), [("train", SPLITS["train"]), ("dev", SPLITS["dev"])])
+def test_training_ends_when_most_clips_are_broken(split, n_trials, data, backbone, tmp_path) -> None:
+    shutil.copytree(data, tmp_path, dirs_exist_ok=True)
+    for clip in tmp_path.glob(f"{split}_*.flac"):
+        clip.unlink()
+    options = ("--skip-broken-audio", "--max-epoch", "1", "--save-dir", str(tmp_path / "save"))
+    printed = fairseq("train", str(tmp_path), "--w2v-path", str(backbone), *RECIPE, *options, status=1)
+    last_line = printed.splitlines()[-1]
+    assert last_line.startswith(f"error: {tmp_path / split}.tsv: ")
+    assert last_line.endswith(f" of {n_trials} clips cannot be read: check the folder of recordings, --audio-root")
+    assert not (tmp_path / "save" / "checkpoint_best.pt").exists()
 
 
 def with_broken_clip(data: Path, folder: Path) -> None:
@@ -326,6 +474,8 @@ def test_options_that_would_lose_trials_are_refused(option, remedy, data, backbo
         (("--max-samples", "300"), "--max-samples 300: SLS needs at least 3 frames"),
         (("--optimizer", "adam", "--head-lr-scale", "10"), "need --optimizer l2_adam"),
         (("--lr-scheduler", "two_stage"), "no backbone is frozen at first"),
+        (("--lr", "1e30"), "error: the loss is NaN after 1 updates: training diverged: lower --lr"),
+        (("--bf16",), "error: --fp16, --bf16 and --amp need a GPU: leave them out"),
     ],
 )
 def test_wrong_settings_end_training_with_one_line_and_no_other_file(options, message, data, backbone, tmp_path) -> None:
@@ -345,6 +495,24 @@ def test_training_goes_on_with_its_own_detector_only(trained, data, tmp_path) ->
     assert f"{tmp_path / 'checkpoint_last.pt'}: its tensors are not those of the model" in printed.splitlines()[-1]
     assert "--save-dir" in printed.splitlines()[-1]
     assert "Traceback" not in printed
+
+
+def test_the_log_of_a_normal_run_begins_with_what_counts(data, backbone, tmp_path) -> None:
+    options = ("--log-format", "simple", "--max-epoch", "1", "--save-dir", str(tmp_path))
+    printed = fairseq("train", str(data), "--w2v-path", str(backbone), *RECIPE, *options)
+    (line,) = [line for line in printed.splitlines() if "valid on 'dev' subset |" in line]
+    assert [field.split()[0] for field in line.split(" | ")[5:8]] == ["eer", "loss", "loss_batch_mean"]
+    assert "layer_" not in line
+    assert "Warning" not in printed
+    assert max(map(len, printed.splitlines())) < 300
+
+
+def test_full_memory_is_reported_in_one_line() -> None:
+    message = r"^out of memory: lower --batch-size, and raise --update-freq by the same factor$"
+    with pytest.raises(DataError, match=message), out_of_memory_reported():
+        torch.empty(1 << 60, dtype=torch.uint8)
+    with pytest.raises(RuntimeError, match="must match"), out_of_memory_reported():
+        torch.zeros(2) + torch.zeros(3)
 
 
 def test_a_missing_manifest_is_told_in_one_line(data, backbone, tmp_path) -> None:
@@ -386,3 +554,19 @@ hydra: {{run: {{dir: {tmp_path}}}}}
     fairseq("hydra-train", "--config-dir", str(tmp_path), "--config-name", "sls")
     cfg = torch.load(tmp_path / "save" / "checkpoint_best.pt", weights_only=True)["cfg"]
     assert (cfg["task"]["rawboost_algorithm"], cfg["model"]["max_samples"]) == (5, 8000)
+
+
+def test_the_published_yaml_trains_from_any_folder(data, backbone, tmp_path, monkeypatch) -> None:
+    """With relative paths too, unless Hydra changes the working folder, which one line says."""
+    monkeypatch.chdir(data.parent)
+    command = [
+        "--config-dir", str(USER_DIR.parent / "recipes" / "experiments" / "sls" / "config"), "--config-name", "paper",
+        f"common.user_dir={USER_DIR}", f"task.data={data.name}", f"model.w2v_path={backbone}", "common.cpu=true",
+        f"checkpoint.save_dir={tmp_path / 'save'}", f"hydra.run.dir={tmp_path / 'hydra'}", "optimization.max_epoch=1",
+    ]  # fmt: skip
+    printed = fairseq("hydra-train", *command, status=1)
+    line = f"error: {data.name}: no such folder of manifests: fairseq-hydra-train has changed the working folder: "
+    assert printed.splitlines()[-1] == f"{line}add hydra.job.chdir=false"
+    assert "Traceback" not in printed
+    fairseq("hydra-train", *command, "hydra.job.chdir=false")
+    assert (tmp_path / "save" / "checkpoint_best.pt").is_file()

@@ -19,7 +19,7 @@ from sls_plugin.inference.load import load_detector
 from sls_plugin.models import backbones
 from sls_plugin.models.backbones import BACKBONES, Backbone, BackboneConfig, BackboneDetector, build_backbone
 
-TOY = {"n_features": 12, "n_layers": 2}
+TOY = {"n_features": 64, "n_layers": 2}
 N_SAMPLES = 4000
 N_FRAMES = 98
 HEADS = {
@@ -28,6 +28,8 @@ HEADS = {
     "xlsr_aasist_300m": (),
     "xlsr_mamba_300m": ("--mamba-layers", "4", "--mamba-features", "8"),
     "xlsr_linear_300m": (),
+    "xlsr_nes2net_x_300m": (),
+    "xlsr_conformer_tcm_300m": (),
 }
 
 
@@ -135,7 +137,7 @@ def test_states() -> None:
     with torch.no_grad():
         entering = model.embed(clips)
         outputs, hidden, features = list(model.layer_outputs(clips)), list(model.hidden_states(clips)), model.features(clips)
-    assert [tuple(state.shape) for state in hidden] == [(N_FRAMES, 2, 12)] * (model.n_layers + 1)
+    assert [tuple(state.shape) for state in hidden] == [(N_FRAMES, 2, 64)] * (model.n_layers + 1)
     assert torch.equal(hidden[0], entering)
     assert torch.equal(outputs[0], model.layers[0](entering))
     assert torch.equal(hidden[1], outputs[0])

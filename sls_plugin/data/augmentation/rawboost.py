@@ -11,8 +11,7 @@ from scipy.fft import irfft, rfft
 from scipy.signal import freqz
 
 from protocols import SettingError
-
-from .audio import SAMPLE_RATE
+from protocols.audio_format import SAMPLE_RATE
 
 NYQUIST = SAMPLE_RATE / 2
 

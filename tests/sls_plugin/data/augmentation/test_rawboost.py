@@ -8,7 +8,7 @@ from reference.rawboost_reference import golden_case, process
 from scipy.signal import firwin
 
 from protocols import SettingError
-from sls_plugin.data.rawboost import RawBoost, RawBoostConfig, _band_stop
+from sls_plugin.data.augmentation.rawboost import RawBoost, RawBoostConfig, _band_stop
 
 ALGORITHMS = range(9)
 

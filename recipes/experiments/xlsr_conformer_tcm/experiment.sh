@@ -1,0 +1,11 @@
+# shellcheck shell=bash
+# XLS-R + Conformer + TCM: the average of the five epochs of lowest dev loss is scored.
+config=la
+
+stages() {
+    stage "Manifests" prepare_2019la_and_tracks
+    stage "Training" train_seeds
+    stage "Average" average_seeds
+    stage "Scores" score_seeds average.pt
+    stage "Results" write_results "$dest" "$title, configuration $config"
+}

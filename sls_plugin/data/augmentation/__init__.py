@@ -1,0 +1,1 @@
+"""Channels and noises for training and for tests of robustness: a waveform in, a waveform of the same utterance out."""

@@ -10,7 +10,9 @@ import subprocess
 import sys
 import threading
 import time
+from multiprocessing.synchronize import Event
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -29,8 +31,8 @@ class Clips:
     leaves the main process waiting: torch itself has no remedy. The out-of-memory killer comes while memory is taken.
     """
 
-    def __init__(self, fatal: int | None = None, after: float = 0.0) -> None:
-        self.fatal, self.after = fatal, after
+    def __init__(self, fatal: int | None = None, after: float = 0.0, signal_to_die: Event | None = None) -> None:
+        self.fatal, self.after, self.signal_to_die = fatal, after, signal_to_die
 
     def __len__(self) -> int:
         return 200
@@ -39,11 +41,13 @@ class Clips:
         time.sleep(0.002)
         if index == self.fatal:
             time.sleep(self.after)
+            if self.signal_to_die is not None:
+                self.signal_to_die.wait()
             os.kill(os.getpid(), signal.SIGKILL)
         return torch.full((16_000,), float(index))
 
 
-def loader(num_workers: int = 1, **fate: float) -> DataLoader:
+def loader(num_workers: int = 1, **fate: Any) -> DataLoader:
     return DataLoader(Clips(**fate), batch_size=1, num_workers=num_workers)
 
 
@@ -55,10 +59,12 @@ def test_all_batches_in_order(num_workers: int) -> None:
 @pytest.mark.parametrize("num_workers", [1, 2])
 def test_a_worker_that_dies_between_batches_is_reported_at_the_next(num_workers: int) -> None:
     """What runs between batches is not interrupted, wherever it is."""
-    batches = iterate(loader(num_workers, fatal=num_workers))
+    first_received = multiprocessing.Event()
+    batches = iterate(loader(num_workers, fatal=num_workers, signal_to_die=first_received))
     next(batches)
+    first_received.set()
     until = time.monotonic() + 0.3
-    while time.monotonic() < until:  # the signal has come long before the end
+    while time.monotonic() < until:  # the worker dies here
         sum(range(100))
     with pytest.raises(DataError, match=KILLED):
         list(batches)

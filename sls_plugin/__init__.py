@@ -14,9 +14,10 @@ import fairseq_ckpt  # noqa: F401  (it imports our `protocols`, before a folder 
 
 if TYPE_CHECKING:
     from protocols.errors import UserError
+    from sls_plugin.data.conditions import RecordingWarning
     from sls_plugin.inference.detector import Detector, load
 
-__all__ = ["Detector", "UserError", "__version__", "load"]
+__all__ = ["Detector", "RecordingWarning", "UserError", "__version__", "load"]
 
 
 def __getattr__(name: str) -> Any:
@@ -24,6 +25,10 @@ def __getattr__(name: str) -> Any:
         from sls_plugin.inference import detector
 
         return getattr(detector, name)
+    if name == "RecordingWarning":
+        from sls_plugin.data.conditions import RecordingWarning
+
+        return RecordingWarning
     if name == "UserError":
         from protocols.errors import UserError
 

@@ -15,7 +15,7 @@ from scipy.signal import welch
 from protocols import DataError, Trial
 from protocols.audio_format import SAMPLE_RATE
 from sls_plugin.data.audio import read_audio
-from sls_plugin.data.conditions import conditions
+from sls_plugin.data.conditions import MEANINGS, conditions
 
 FRAME = 320  # samples, 20 ms
 SILENCE_DB = 40  # below the loudest frame
@@ -64,7 +64,7 @@ def measure(clip: Clip) -> ClipFacts:
     rate, kind = _format(path)
     return ClipFacts(
         *names,
-        problem="; ".join(conditions(waveform, len(waveform))),
+        problem="; ".join(MEANINGS[word] for word in conditions(waveform, len(waveform))),
         sha256=sha256((waveform * 32_767).round().astype("<i2").tobytes()).hexdigest(),
         duration=len(waveform) / SAMPLE_RATE,
         leading_silence=leading,

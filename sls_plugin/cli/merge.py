@@ -49,10 +49,11 @@ def run(args: argparse.Namespace) -> int:
     from sls_plugin.scores.formats import is_table, require_format
     from sls_plugin.scores.merge import in_order, merge_outcomes
     from sls_plugin.scores.run_metadata import metadata_path, write_metadata
-    from sls_plugin.scores.score_file import errors_path, write_outcomes
+    from sls_plugin.scores.score_file import errors_path, read_warnings, warnings_path, write_outcomes
     from sls_plugin.scores.timeline import merge_timelines, timeline_path
 
-    for path in (args.output, errors_path(args.output), timeline_path(args.output), metadata_path(args.output)):
+    beside = (path_beside(args.output) for path_beside in (errors_path, warnings_path, timeline_path, metadata_path))
+    for path in (args.output, *beside):
         refuse_inputs(path, (*args.scores, *map(Path, args.manifest or ()), *filter(None, [args.decision])))
     require_free(args.output, args.overwrite)
     require_format(args.output, verdicts=args.decision is not None)
@@ -68,7 +69,9 @@ def run(args: argparse.Namespace) -> int:
         raise DataError(f"{paths[0]}: has verdicts: give the --decision that they are from, or name an output .txt")
     outcomes = merge_outcomes(paths, trials and [trial.id for trial in trials])
     merge_timelines(paths, args.output, outcomes)
-    numbers = write_outcomes(args.output, outcomes.items, decision)
+    warnings = {name: words for path in paths for name, words in read_warnings(path).items()}
+    in_order_of_trials = {name: warnings[name] for name in outcomes if name in warnings}
+    numbers = write_outcomes(args.output, outcomes.items, decision, in_order_of_trials)
     if record:
         write_metadata(args.output, record)
     return print_summary(args.output, *numbers)

@@ -1,5 +1,6 @@
-"""What is odd about the clip that a detector hears: a score of silence says nothing of a voice."""
+"""What is odd about the recording that a detector hears: a score of silence says nothing of a voice."""
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,28 +15,54 @@ SILENCE = 1e-3  # of full scale: -60 dB
 FULL_SCALE = 0.999
 MOST_CLIPPED = 0.01  # of the samples
 
-LONGER = "longer than the clip that is scored: --windows scores all of it"
-SILENT = "silent where it is scored (the channels of a stereo recording may cancel out)"
-CONSTANT = "constant where it is scored: all samples have one value"
-CLIPPED = "clipped: more than 1 % of its samples are at full scale"
+MEANINGS = {
+    "long": "longer than the clip that is scored: windows (--windows, Detector.timeline) score all of it",
+    "silent": "silent where it is scored (the channels of a stereo recording may cancel out)",
+    "constant": "constant where it is scored: all samples have one value",
+    "clipped": "clipped: more than 1 % of its samples are at full scale",
+}
+
+
+class RecordingWarning(UserWarning):
+    """A recording that is silent, constant or clipped where a detector hears it, or longer than what is heard."""
+
+
+class Signal:
+    """What is kept of a waveform that comes in blocks: its length, its range, and how much of it is at full scale."""
+
+    def __init__(self) -> None:
+        self.n_samples = self.n_at_full_scale = 0
+        self.lowest, self.highest = np.inf, -np.inf
+
+    def heard(self, blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        """The blocks, each looked at as it passes."""
+        for block in blocks:
+            if len(block):
+                self.lowest = min(self.lowest, float(block.min()))
+                self.highest = max(self.highest, float(block.max()))
+                self.n_at_full_scale += int(np.count_nonzero(np.abs(block) >= FULL_SCALE))
+                self.n_samples += len(block)
+            yield block
+
+    def conditions(self) -> list[str]:
+        """At most one of "silent", "constant" and "clipped"."""
+        if max(-self.lowest, self.highest) < SILENCE:
+            return ["silent"]
+        if self.lowest == self.highest:
+            return ["constant"]
+        return ["clipped"] if self.n_at_full_scale > MOST_CLIPPED * self.n_samples else []
 
 
 def conditions(waveform: np.ndarray, n_samples: int) -> list[str]:
-    """What is odd about a waveform, at least one sample long, of which a detector hears the first `n_samples`.
+    """What is odd, by the words of `MEANINGS`, about a waveform of which a detector hears the first `n_samples`.
 
-    >>> conditions(np.zeros(3, np.float32), n_samples=2) == [LONGER, SILENT]
-    True
+    >>> conditions(np.zeros(3, np.float32), n_samples=2)
+    ['long', 'silent']
     """
-    heard = waveform[:n_samples]
-    loudness = np.abs(heard)
-    found = [LONGER] if len(waveform) > n_samples else []
-    if loudness.max() < SILENCE:
-        found.append(SILENT)
-    elif np.ptp(heard) == 0:
-        found.append(CONSTANT)
-    elif np.mean(loudness >= FULL_SCALE) > MOST_CLIPPED:
-        found.append(CLIPPED)
-    return found
+    signal = Signal()
+    for _ in signal.heard([waveform[:n_samples]]):
+        pass
+    return (["long"] if len(waveform) > n_samples else []) + signal.conditions()
 
 
 class ObservedClips(ClipDataset):

@@ -1,5 +1,6 @@
 """The Python API: a detector that scores recordings and waveforms."""
 
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -12,6 +13,7 @@ import torch
 from protocols import DataError, SettingError
 from protocols.audio_format import SAMPLE_RATE, samples_of
 from sls_plugin.data.audio import fit_length, read_audio, read_blocks
+from sls_plugin.data.conditions import MEANINGS, RecordingWarning, Signal, conditions
 from sls_plugin.data.waveform import as_blocks, as_detector_input
 from sls_plugin.inference.device import usable_device
 from sls_plugin.inference.engine import ScoringEngine
@@ -44,7 +46,8 @@ def load(
 class Detector:
     """A trained detector. A higher score means more bona fide; it is the score that the detector's authors publish.
 
-    What it raises on unusable input is a `sls_plugin.UserError`, with the message that `sls score` prints.
+    What it raises on unusable input is a `sls_plugin.UserError`, with the message that `sls score` prints. Of a recording that is
+    silent, constant or clipped, or longer than what is scored of it, it warns with a `sls_plugin.RecordingWarning`.
 
     >>> import sls_plugin
     >>> detector = sls_plugin.load("checkpoint_best.pt")  # doctest: +SKIP
@@ -73,9 +76,10 @@ class Detector:
         """
         segment = self._engine.segment
         if isinstance(recording, (str, Path)):
-            waveform = read_audio(recording, segment.n_samples)
+            waveform = read_audio(recording, segment.n_samples + 1)  # one more tells that the recording goes on
         else:
             waveform = as_detector_input(recording, sample_rate)
+        _warn(recording, conditions(waveform, segment.n_samples))
         clip = fit_length(waveform, segment.n_samples, segment.padding)
         return self._scores([clip])[0]
 
@@ -103,7 +107,9 @@ class Detector:
         engine = self._engine
         engine.batch_size = engine.clips_at_once = batch_size
         engine.skip_broken = skip_broken
-        yield from engine.scores(trials)
+        for name, outcome, found in engine.scores(trials):
+            _warn(name, found)
+            yield name, outcome
 
     def timeline(
         self, recording: Any, window: float | None = None, hop: float | None = None, sample_rate: int = SAMPLE_RATE
@@ -117,7 +123,10 @@ class Detector:
             blocks = read_blocks(recording)
         else:
             blocks = iter([as_detector_input(recording, sample_rate)])
-        return list(self._windows(blocks, window, hop, self._engine.batch_size))
+        signal = Signal()
+        rows = list(self._windows(signal.heard(blocks), window, hop, self._engine.batch_size))
+        _warn(recording, signal.conditions())
+        return rows
 
     def stream(
         self, blocks: Iterable[Any], window: float | None = None, hop: float | None = None, sample_rate: int = SAMPLE_RATE
@@ -145,6 +154,13 @@ class Detector:
         if not np.isfinite(scores).all():
             raise DataError("the model's score is NaN or infinite: try dtype float32")
         return scores
+
+
+def _warn(recording: Any, found: Sequence[str]) -> None:
+    """Warn of what is odd about a recording, on behalf of the line that called the method of the detector."""
+    name = recording if isinstance(recording, (str, Path)) else "waveform"
+    for condition in found:
+        warnings.warn(f"{name}: {MEANINGS[condition]}", RecordingWarning, stacklevel=3)
 
 
 def _read_decision(path: str | Path, checkpoint: Path) -> "Decision":

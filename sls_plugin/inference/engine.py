@@ -2,7 +2,6 @@
 
 import logging
 import math
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from torch.utils.data import DataLoader
 
 from protocols import DataError, Trial
 from sls_plugin.data.clip_dataset import Augmentation, Segment
-from sls_plugin.data.conditions import ObservedClips
+from sls_plugin.data.conditions import MEANINGS, ObservedClips
 from sls_plugin.data.loader import iterate
 from sls_plugin.inference.half_precision import CHECKED_CLIPS, is_half, repair_convolutions, require_close
 from sls_plugin.modules.packed_weights import pack_weights
@@ -31,11 +30,10 @@ def score_batch(model: nn.Module, source: Tensor, llr: bool = False) -> Tensor:
 class ScoringEngine:
     """Scores trials with one model.
 
-    A recording that cannot be read raises DataError; with `skip_broken` the reason replaces its score. What is odd about the
-    others is kept in `observed`; with `strict` it raises DataError. When a GPU runs out of
-    memory, the engine continues with fewer clips at a time. Half precision is checked against float32 on the
-    first clips. `pack_weights` saves a CPU a tenth of its time after a second or two at the start; afterwards the model can
-    only be used for inference.
+    A recording that cannot be read raises DataError; with `skip_broken` the reason replaces its score. With `strict`, one that
+    is silent, constant, clipped or longer than what is heard of it raises DataError too. When a GPU runs out of memory, the
+    engine continues with fewer clips at a time. Half precision is checked against float32 on the first clips. `pack_weights`
+    saves a CPU a tenth of its time after a second or two at the start; afterwards the model can only be used for inference.
     """
 
     def __init__(
@@ -63,25 +61,30 @@ class ScoringEngine:
         self.llr = llr
         self.skip_broken = skip_broken
         self.strict = strict
-        self.observed: dict[str, list[str]] = defaultdict(list)  # the ids of the trials in each of the conditions
         self.pack_weights = pack_weights
         self.channel = channel
         self.clips_at_once = batch_size
 
-    def scores(self, trials: Sequence[Trial]) -> Iterator[tuple[str, float | str]]:
-        """Ids and scores of trials, or why one has none, in their order; audio paths are relative to the current folder."""
+    def scores(self, trials: Sequence[Trial]) -> Iterator[tuple[str, float | str, list[str]]]:
+        """Of each trial in order its id, its score or why it has none, and the conditions of its recording.
+
+        Audio paths are relative to the current folder.
+        """
         starts = range(0, len(trials), self.batch_size)
-        for start, (sound, source, broken) in zip(starts, self.batches(trials), strict=True):
+        for start, (sound, source, broken, conditions) in zip(starts, self.batches(trials), strict=True):
             scores = self.score(source).tolist() if sound else []
             outcomes = broken | {trial.id: score for trial, score in zip(sound, scores, strict=True)}
             for trial in trials[start : start + self.batch_size]:
                 outcome = outcomes[trial.id]
                 if not isinstance(outcome, str):
                     self.require_finite(trial, outcome)
-                yield trial.id, outcome
+                yield trial.id, outcome, conditions.get(trial.id, [])
 
-    def batches(self, trials: Sequence[Trial]) -> Iterator[tuple[list[Trial], Tensor, dict[str, str]]]:
-        """Batches: the trials that can be read, their waveforms (B x samples) on the device, the reasons of the others."""
+    def batches(self, trials: Sequence[Trial]) -> Iterator[tuple[list[Trial], Tensor, dict[str, str], dict[str, list[str]]]]:
+        """Batches: the trials that can be read, their waveforms (B x samples) on the device, the reasons of the others.
+
+        At the end the conditions of recordings that have some.
+        """
         dataset = ObservedClips(trials, Path(), self.segment, skip_broken=True, channel=self.channel)
         on_gpu = self.device.startswith("cuda")
         loader = DataLoader(
@@ -90,16 +93,16 @@ class ScoringEngine:
         for batch in iterate(loader):
             for _, reason in batch["broken"]:
                 self.require_skipping(trials, reason)
-            self._observe(trials, batch["conditions"])
+            conditions = {trials[index].id: found for index, found in batch["conditions"].items() if found}
+            for index, found in batch["conditions"].items():
+                self.require_sound(trials[index], found)
             source = batch["net_input"]["source"].to(self.device, non_blocking=on_gpu)
-            yield [trials[index] for index in batch["id"].tolist()], source, dict(batch["broken"])
+            yield [trials[index] for index in batch["id"].tolist()], source, dict(batch["broken"]), conditions
 
-    def _observe(self, trials: Sequence[Trial], conditions: dict[int, list[str]]) -> None:
-        for index, found in conditions.items():
-            for condition in found:
-                self.observed[condition].append(trials[index].id)
-                if self.strict:
-                    raise DataError(f"{trials[index].audio}: {condition}: check it, or leave out --strict")
+    def require_sound(self, trial: Trial, conditions: Sequence[str]) -> None:
+        """Stop at a recording that is in some condition, where the run is strict."""
+        if self.strict and conditions:
+            raise DataError(f"{trial.audio}: {MEANINGS[conditions[0]]}: check it, or leave out --strict")
 
     def require_skipping(self, trials: Sequence[Trial], reason: str) -> None:
         """Stop at a broken recording, unless those are to be skipped."""

@@ -2,9 +2,10 @@
 
 import logging
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +17,14 @@ from protocols.recordings import list_names
 from sls_plugin.inference.inputs import read_inputs
 from sls_plugin.inference.shards import ProcessGroup, shard
 from sls_plugin.scores.formats import require_format
-from sls_plugin.scores.journal import Journal, Outcome, iter_all_ranks, journal_path, journals
+from sls_plugin.scores.journal import (
+    Journal,
+    Outcome,
+    iter_all_ranks,
+    journal_path,
+    journals,
+    warnings_of_all_ranks,
+)
 from sls_plugin.scores.merge import read_outcomes
 from sls_plugin.scores.outputs import refuse_inputs, refuse_recordings, require_free
 from sls_plugin.scores.recording_states import combined, require_same_recordings
@@ -28,7 +36,14 @@ from sls_plugin.scores.run_metadata import (
     trials_sha256,
     write_metadata,
 )
-from sls_plugin.scores.score_file import errors_path, read_errors, require_writable, write_outcomes
+from sls_plugin.scores.score_file import (
+    errors_path,
+    read_errors,
+    read_warnings,
+    require_writable,
+    warnings_path,
+    write_outcomes,
+)
 from sls_plugin.scores.timeline import read_timeline, recording_scores, timeline_path, write_timeline
 
 if TYPE_CHECKING:
@@ -120,8 +135,8 @@ class ScoringRun:
             raise SettingError(f"--batch-size {self.batch_size}: must be >= 1")
         if self.dtype not in DTYPES:
             raise SettingError(f"--dtype {self.dtype}: choose from {', '.join(DTYPES)}")
-        beside = (errors_path(self.output), timeline_path(self.output), metadata_path(self.output), journal_path(self.output, 0))
-        for path in (self.output, *beside):
+        beside = (errors_path, warnings_path, timeline_path, metadata_path, partial(journal_path, rank=0))
+        for path in (self.output, *(path_beside(self.output) for path_beside in beside)):
             refuse_inputs(path, [self.checkpoint, *map(Path, self.inputs), *([Path(self.decision)] if self.decision else [])])
         require_format(self.output, verdicts=self.decision is not None)
         require_free(self.output, self.resume or self.overwrite)
@@ -200,7 +215,7 @@ class ScoringRun:
         recordings = earlier and earlier.pop("recordings", None)  # earlier versions did not record them
         require_same_run(metadata, earlier, self.output)
         if recordings:
-            broken = read_errors(self.output) if errors_path(self.output).exists() else {}
+            broken = read_errors(self.output)
             require_same_recordings([trial for trial in trials if trial.id not in broken], recordings)
 
     def _restore(self, journal: Journal, own: Sequence[Trial]) -> None:
@@ -208,8 +223,9 @@ class ScoringRun:
         outcomes = read_outcomes(self.output)
         if self._in_windows:
             outcomes |= read_timeline(self.output)
+        warnings = read_warnings(self.output)
         for trial in own:
-            journal.add(trial.id, outcomes.get(trial.id, "no outcome"))
+            journal.add(trial.id, outcomes.get(trial.id, "no outcome"), warnings.get(trial.id, "").split())
 
     def _score(self, trials: Sequence[Trial], journal: Journal, n_trials: int, show: bool) -> None:
         """Score the trials that the journal has no score of yet; the error that stops this says how many it has by then.
@@ -223,8 +239,8 @@ class ScoringRun:
         with tqdm(total=len(trials), initial=journal.n_done, unit="clip", disable=hidden) as progress:
             try:
                 self._retry(engine, trials, journal)
-                for name, outcome in self._outcomes(engine, trials[journal.n_done :]):
-                    journal.add(name, outcome)
+                for name, outcome, conditions in self._outcomes(engine, trials[journal.n_done :]):
+                    journal.add(name, outcome, conditions)
                     progress.update()
             except (DataError, MachineError, KeyboardInterrupt) as stop:
                 # Counted in the file: an interrupt may come between a line and its count.
@@ -234,16 +250,14 @@ class ScoringRun:
                 kept = f"{n_scored:,} of {len(trials):,} trials are scored and kept: --resume continues with them"
                 raise type(stop)(": ".join(filter(None, (str(stop), kept)))) from None
         journal.sync()
-        for condition, names in engine.observed.items() if not self.channel else ():
-            number = f"{len(names):,} recordings are" if len(names) > 1 else "1 recording is"
-            logger.warning("%s %s: %s", number, condition, list_names(names))
 
     def _retry(self, engine: "ScoringEngine", trials: Sequence[Trial], journal: Journal) -> None:
         """Score the batches of an earlier run again that have broken recordings: what made them unreadable may have passed."""
         starts = sorted({position // self.batch_size * self.batch_size for position in journal.broken})
         for first in range(0, len(starts), RETRIED_BATCHES):
             batches = [trials[start : start + self.batch_size] for start in starts[first : first + RETRIED_BATCHES]]
-            journal.replace(dict(self._outcomes(engine, list(chain.from_iterable(batches)))))
+            outcomes = self._outcomes(engine, list(chain.from_iterable(batches)))
+            journal.replace({name: (outcome, conditions) for name, outcome, conditions in outcomes})
 
     def _engine(self, pack_weights: bool) -> "ScoringEngine":
         import torch
@@ -275,8 +289,8 @@ class ScoringRun:
 
         return parse_chain(self.channel)
 
-    def _outcomes(self, engine: "ScoringEngine", trials: Sequence[Trial]) -> Iterator[tuple[str, Outcome]]:
-        """Ids of trials with their score, the scores of their windows, or the reason why there is none."""
+    def _outcomes(self, engine: "ScoringEngine", trials: Sequence[Trial]) -> Iterator[tuple[str, Outcome, list[str]]]:
+        """Ids of trials with their score, the scores of their windows, or the reason why there is none; and their conditions."""
         if not self._in_windows:
             return engine.scores(trials)
         from sls_plugin.inference.windows import hop_samples, score_windows
@@ -296,11 +310,24 @@ class ScoringRun:
             all_ranks = iter_all_ranks(self.output, journal, n_done)
             return recording_scores(all_ranks, self.windows_score) if self._in_windows else all_ranks
 
-        numbers = write_outcomes(self.output, outcomes, decision)
+        warnings = None if self.channel else warnings_of_all_ranks(self.output, journal, n_done)
+        numbers = write_outcomes(self.output, outcomes, decision, warnings)
+        _tell(warnings or {})
         write_metadata(self.output, metadata)
         for path in journals(self.output):
             path.unlink(missing_ok=True)
         return ScoringSummary(*numbers)
+
+
+def _tell(warnings: Mapping[str, str]) -> None:
+    """Say of each condition how many recordings are in it, and name the first ones."""
+    from sls_plugin.data.conditions import MEANINGS
+
+    for condition, meaning in MEANINGS.items():
+        names = [name for name, words in warnings.items() if condition in words.split()]
+        if names:
+            number = f"{len(names):,} recordings are" if len(names) > 1 else "1 recording is"
+            logger.warning("%s %s: %s", number, meaning, list_names(names))
 
 
 def checkpoint_sha256(checkpoint: Path) -> str:

@@ -13,12 +13,13 @@ from protocols import DataError, SettingError, Trial
 from protocols.audio_format import SAMPLE_RATE, samples_of
 from sls_plugin.data.audio import fit_length, read_blocks
 from sls_plugin.data.clip_dataset import Segment
+from sls_plugin.data.conditions import Signal
 from sls_plugin.data.loader import iterate
 from sls_plugin.inference.engine import ScoringEngine
 from sls_plugin.scores.timeline import WindowScore
 
 Window = tuple[int, int, int]  # the trial's position, the first sample, the one after the last
-Ended = tuple[int, str]  # a trial's position, and why it cannot be read; empty when all its windows are scored
+Ended = tuple[int, str, list[str]]  # a trial's position, why it cannot be read ("" if it can), and its conditions
 Batch = tuple[list[Window], Tensor, list[Ended]]
 
 
@@ -71,16 +72,18 @@ class WindowDataset(IterableDataset):
         waveforms: list[np.ndarray] = []
         ended: list[Ended] = []
         for index in group:
+            signal = Signal()
             try:
-                for start, waveform in cut(read_blocks(self.trials[index].audio), self.n_samples, self.hop):
+                blocks = signal.heard(read_blocks(self.trials[index].audio))
+                for start, waveform in cut(blocks, self.n_samples, self.hop):
                     windows.append((index, start, start + len(waveform)))
                     waveforms.append(fit_length(waveform, self.n_samples, self.padding))
                     if len(windows) == self.batch_size:
                         yield windows, self._stacked(waveforms), ended
                         windows, waveforms, ended = [], [], []
-                ended.append((index, ""))
+                ended.append((index, "", signal.conditions()))
             except DataError as error:  # perhaps after good windows: a truncated file fails at its end
-                ended.append((index, str(error)))
+                ended.append((index, str(error), []))
         yield windows, self._stacked(waveforms), ended
 
     def _stacked(self, waveforms: list[np.ndarray]) -> Tensor:
@@ -96,10 +99,12 @@ def hop_samples(segment: Segment, hop: float | None) -> int:
     return n_samples
 
 
-def score_windows(engine: ScoringEngine, trials: Sequence[Trial], hop: int) -> Iterator[tuple[str, list[WindowScore] | str]]:
-    """Ids of trials and the scores of their windows, or why one cannot be read, in order; errors as the engine's.
+def score_windows(
+    engine: ScoringEngine, trials: Sequence[Trial], hop: int
+) -> Iterator[tuple[str, list[WindowScore] | str, list[str]]]:
+    """Of each trial in order its id, the scores of its windows or why it has none, and the conditions of its recording.
 
-    A window is as long as the engine's segment; one begins every `hop` samples.
+    Errors are the engine's. A window is as long as the engine's segment; one begins every `hop` samples.
     """
     segment = engine.segment
     dataset = WindowDataset(trials, segment.n_samples, hop, segment.padding, engine.batch_size)
@@ -111,8 +116,9 @@ def score_windows(engine: ScoringEngine, trials: Sequence[Trial], hop: int) -> I
         for (index, start, end), score in zip(windows, scores, strict=True):
             engine.require_finite(trials[index], score)
             scored[index].append((start / SAMPLE_RATE, end / SAMPLE_RATE, score))
-        for index, reason in ended:
+        for index, reason, conditions in ended:
             if reason:
                 engine.require_skipping(trials, reason)
+            engine.require_sound(trials[index], conditions)
             window_scores = scored.pop(index, [])
-            yield trials[index].id, reason or window_scores
+            yield trials[index].id, reason or window_scores, conditions

@@ -20,6 +20,7 @@ Record = tuple[int, str, float]  # line number, id and score of a trial; an empt
 Row = tuple[Any, ...]  # the id and score of a trial, in a table perhaps more: text, and numbers that get 9 significant digits
 
 TABLES = (".csv", ".jsonl", ".parquet")
+NOT_WRITTEN = (".json", ".tsv", ".xls", ".xlsx", ".ods", ".gz", ".zip", ".npy", ".pkl")  # names that promise another format
 
 
 def is_table(path: Path) -> bool:
@@ -31,6 +32,8 @@ def require_format(path: Path, verdicts: bool) -> None:
     """SettingError when a score file of this name cannot be written here, or cannot hold the verdicts of a decision."""
     if verdicts and not is_table(path):
         raise SettingError(f"--decision adds columns, and {path} has none: name an output {', '.join(TABLES)}")
+    if path.suffix.lower() in NOT_WRITTEN:
+        raise SettingError(f"{path}: scores are not written as {path.suffix}: name an output .txt, {', '.join(TABLES)}")
     if path.suffix.lower() == ".parquet":
         require_pyarrow(path)
 

@@ -6,6 +6,7 @@ import glob
 import json
 import logging
 import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -25,8 +26,8 @@ Outcome = float | str | list[WindowScore]  # of a trial: its score, why it has n
 class Journal:
     """The metadata of a run on the first line, then a line for each trial in order.
 
-    A line holds the id, the score or why there is none, and the size and modification time of the recording. `broken` are the
-    positions of trials that an earlier run has no score of.
+    A line holds the id, the score or why there is none, the size and modification time of the recording, and its conditions
+    (`sls_plugin.data.conditions`) if it has some. `broken` are the positions of trials that an earlier run has no score of.
 
     Of an earlier run, whole batches (`batch_size` trials) are kept, so that the batches after them, and with them the
     scores, are the same as without the stop. Raises DataError when there is an earlier run and neither `resume`
@@ -73,22 +74,22 @@ class Journal:
             self.path.unlink(missing_ok=True)
         self.file.close()
 
-    def add(self, name: str, outcome: Outcome) -> None:
+    def add(self, name: str, outcome: Outcome, conditions: Sequence[str] = ()) -> None:
         """Write the outcome of the next trial; a full disk raises DataError and keeps the lines before it whole."""
         if isinstance(outcome, str):
             self.broken.append(self.n_done)
-        self._write([name, outcome, recording_state(self.trials[self.n_done].audio)])
+        self._write(_record(self.trials[self.n_done], name, outcome, conditions))
         self.n_done += 1
 
-    def replace(self, outcomes: Mapping[str, Outcome]) -> None:
-        """Replace the outcomes of trials by id, all at once: a crash leaves the earlier ones."""
+    def replace(self, outcomes: Mapping[str, tuple[Outcome, Sequence[str]]]) -> None:
+        """Replace the outcomes and conditions of trials by id, all at once: a crash leaves the earlier ones."""
         with replacing(self.path) as temporary:
             with open(temporary, "wb") as file:
                 lines = self._lines()
                 file.write(next(lines))
                 for trial, line in zip(self.trials, lines, strict=False):
                     if trial.id in outcomes:
-                        line = _line([trial.id, outcomes[trial.id], recording_state(trial.audio)])
+                        line = _line(_record(trial, trial.id, *outcomes[trial.id]))
                     file.write(line)
             renewed = open(temporary, "a+b", buffering=0)  # noqa: SIM115
             self._lock(renewed)
@@ -97,14 +98,18 @@ class Journal:
 
     def outcomes(self) -> Iterator[tuple[str, Outcome]]:
         """All ids and outcomes, in order."""
-        return map(_outcome, islice(self._lines(), 1, None))
+        return map(_outcome, self.lines())
+
+    def lines(self) -> Iterator[bytes]:
+        """The lines of all trials, in order."""
+        return islice(self._lines(), 1, None)
 
     def recordings(self) -> str | None:
         """A digest of the recordings that have a score; None in a journal of an earlier version, which does not record them."""
-        records = (json.loads(line) for line in islice(self._lines(), 1, None))
+        records = map(json.loads, self.lines())
         try:
-            return combined(digest(name, state) for name, outcome, state in records if not isinstance(outcome, str))
-        except ValueError:  # two values to unpack
+            return combined(digest(name, state) for name, outcome, state, *_ in records if not isinstance(outcome, str))
+        except ValueError:  # not enough values to unpack
             return None
 
     def sync(self) -> None:
@@ -177,19 +182,37 @@ def iter_all_ranks(scores_path: Path, own: Journal, n_done: Sequence[int]) -> It
 
     `n_done` are their numbers of trials, by rank. Raises DataError when trials of a process are missing.
     """
-    yield from own.outcomes()
+    return map(_outcome, _lines_of_all_ranks(scores_path, own, n_done))
+
+
+def warnings_of_all_ranks(scores_path: Path, own: Journal, n_done: Sequence[int]) -> dict[str, str]:
+    """The conditions of recordings, joined by blanks, by the ids of those trials that have some; as `iter_all_ranks`."""
+    found: dict[str, str] = {}
+    for line in _lines_of_all_ranks(scores_path, own, n_done):
+        name, _, *state_and_conditions = json.loads(line)
+        for conditions in state_and_conditions[1:]:
+            found[name] = sys.intern(" ".join(conditions))
+    return found
+
+
+def _lines_of_all_ranks(scores_path: Path, own: Journal, n_done: Sequence[int]) -> Iterator[bytes]:
+    yield from own.lines()
     for rank, expected in enumerate(n_done[1:], start=1):
         path = journal_path(scores_path, rank)
         lines = path.read_bytes().splitlines()[1:] if expected and path.exists() else []
         if len(lines) != expected:
             what = f"{len(lines):,} of {expected:,} trials of rank {rank} are here"
             raise DataError(f"{path}: {what}: name an --output in a folder that all machines share")
-        yield from map(_outcome, lines)
+        yield from lines
 
 
 def _outcome(line: bytes) -> tuple[str, Outcome]:
     name, outcome, *_ = json.loads(line)
     return name, outcome
+
+
+def _record(trial: Trial, name: str, outcome: Outcome, conditions: Sequence[str]) -> list[Any]:
+    return [name, outcome, recording_state(trial.audio), *([list(conditions)] if conditions else [])]
 
 
 def _line(value: Any) -> bytes:

@@ -71,7 +71,7 @@ def read_outcomes(path: Path) -> dict[str, Outcome]:
         raise DataError(f"{unfinished}: this shard is not finished: continue it with `sls score --resume`")
     is_empty = path.is_file() and not path.stat().st_size  # a pipe has the size 0 too
     scores = {} if is_empty else read_scores(path)
-    reasons = read_errors(path) if errors_path(path).exists() else {}
+    reasons = read_errors(path)
     if both := [repr(name) for name in scores if name in reasons]:
         what = summarise(both, "trial", "trials")
         raise DataError(f"{path}: {what} with a score, but also listed as broken in {errors_path(path)}: remove one of the two")

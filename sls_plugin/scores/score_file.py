@@ -56,11 +56,17 @@ def read_scores(path: str | Path) -> dict[str, float]:
     return scores
 
 
-def write_scores(path: str | Path, scores: Iterable[tuple[str, float]], decision: "Decision | None" = None) -> None:
+def write_scores(
+    path: str | Path,
+    scores: Iterable[tuple[str, float]],
+    decision: "Decision | None" = None,
+    warnings: Mapping[str, str] | None = None,
+) -> None:
     """Write ids and scores in the order given, with 9 significant digits, whole or not at all; makes the folder.
 
     A line is `id score`; in a file named .csv it is a row below the header `id,score`, in one named .jsonl a JSON object; one
-    named .parquet is a table. With a decision a table has the columns of its verdicts.
+    named .parquet is a table. With a decision a table has the columns of its verdicts, and with `warnings`, those of the ids
+    that have some, one of that name.
     Raises DataError, before the file exists, on an id or score that `read_scores` would refuse or misread.
 
     >>> write_scores("scores.txt", [("LA_E_1000147", 2.5), ("LA_E_1000273", -1.25)])
@@ -69,28 +75,32 @@ def write_scores(path: str | Path, scores: Iterable[tuple[str, float]], decision
     """
     written: set[str] = set()
     columns = ("id", "score", "llr", "probability", "verdict") if decision else ("id", "score")
+    if warnings is not None:
+        columns += ("warnings",)
     with replacing(path) as temporary, row_writer(Path(path), temporary, columns) as write:
         for name, score in scores:
             if fault := _fault(name, score, f"{name} {score:.9g}", written):
                 raise DataError(f"{path}: trial {name!r}: {fault}")
             written.add(name)
             # The verdict of the score as written, so that it is the same where the file is read and written again.
-            write((name, *decision.verdict(float(f"{score:.9g}"))) if decision else (name, score))
+            row = (name, *decision.verdict(float(f"{score:.9g}"))) if decision else (name, score)
+            write(row if warnings is None else (*row, warnings.get(name, "")))
 
 
 def write_outcomes(
-    path: str | Path, outcomes: Callable[[], Iterable[tuple[str, float | str]]], decision: "Decision | None" = None
+    path: str | Path,
+    outcomes: Callable[[], Iterable[tuple[str, float | str]]],
+    decision: "Decision | None" = None,
+    warnings: Mapping[str, str] | None = None,
 ) -> tuple[int, int]:
-    """Write a score file, and beside it a table of the trials that have a reason instead of a score.
+    """Write a score file, and beside it tables of the trials that have a reason instead of a score, and of `warnings`.
 
     `outcomes` is called twice. Returns the numbers of scores and of reasons. The score file is written last: once it exists,
     the output is complete.
     """
     reasons = {name: outcome for name, outcome in outcomes() if isinstance(outcome, str)}
-    if reasons:
-        write_errors(path, reasons)
-    else:
-        errors_path(path).unlink(missing_ok=True)  # of an earlier run
+    write_errors(path, reasons)
+    write_notes(warnings_path(path), "warnings", warnings or {})
     n_scores = 0
 
     def scores() -> Iterator[tuple[str, float]]:
@@ -100,7 +110,7 @@ def write_outcomes(
                 yield name, outcome
                 n_scores += 1
 
-    write_scores(path, scores(), decision)
+    write_scores(path, scores(), decision, warnings)
     return n_scores, len(reasons)
 
 
@@ -144,22 +154,45 @@ def errors_path(scores_path: str | Path) -> Path:
     return Path(f"{scores_path}.errors.tsv")
 
 
+def warnings_path(scores_path: str | Path) -> Path:
+    """The path of the table of trials whose recordings are silent, constant or clipped, or longer than what was scored."""
+    return Path(f"{scores_path}.warnings.tsv")
+
+
 def write_errors(scores_path: str | Path, reasons: Mapping[str, str]) -> Path:
     """Write the id and reason of each trial that has no score beside a score file; returns the path."""
-    path = errors_path(scores_path)
-    lines = ["id\treason", *(f"{name}\t{' '.join(reason.splitlines())}" for name, reason in reasons.items())]
+    return write_notes(errors_path(scores_path), "reason", reasons)
+
+
+def read_errors(scores_path: str | Path) -> dict[str, str]:
+    """The reason of each trial that has no score, from beside a score file."""
+    return read_notes(errors_path(scores_path))
+
+
+def read_warnings(scores_path: str | Path) -> dict[str, str]:
+    """The warnings of the trials that have some, from beside a score file."""
+    return read_notes(warnings_path(scores_path))
+
+
+def write_notes(path: Path, heading: str, notes: Mapping[str, str]) -> Path:
+    """Write a table of ids and what is to be said of them; without any there is no file, not even that of an earlier run."""
+    if not notes:
+        path.unlink(missing_ok=True)
+        return path
+    lines = [f"id\t{heading}", *(f"{name}\t{' '.join(note.splitlines())}" for name, note in notes.items())]
     with replacing(path) as temporary:
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
 
 
-def read_errors(scores_path: str | Path) -> dict[str, str]:
-    """The reason of each trial that has no score, from beside a score file."""
-    path = errors_path(scores_path)
-    reasons = {}
-    for number, line in enumerate(read_lines(path)[1:], start=2):
-        name, tab, reason = line.partition("\t")
+def read_notes(path: Path) -> dict[str, str]:
+    """What a table of `write_notes` says, by id; nothing where there is none."""
+    header, *lines = read_lines(path) if path.exists() else ("",)
+    notes = {}
+    for number, line in enumerate(lines, start=2):
+        name, tab, note = line.partition("\t")
         if not tab:
-            raise DataError(f"{path}:{number}: {line[:60]!r} is not an id and a reason: score the trials again")
-        reasons[name] = reason
-    return reasons
+            row = " ".join(header.split("\t"))
+            raise DataError(f"{path}:{number}: {line[:60]!r} is not a row `{row}`: score the trials again")
+        notes[name] = note
+    return notes

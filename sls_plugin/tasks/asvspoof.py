@@ -351,5 +351,4 @@ class AsvspoofTask(FairseqTask):
         path = folder / f"scores-{Path(self.pool.name).stem}{self.shard_name}.txt"
         write_scores(path, [(self.pool.trials[index].id, score) for index, score in sorted(self.pool.scores.items())])
         print(f"{len(self.pool.scores):,} scores in {path}", file=sys.stderr)
-        if self.broken:
-            write_errors(path, self.broken)
+        write_errors(path, self.broken)

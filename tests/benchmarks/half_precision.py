@@ -29,7 +29,7 @@ def main() -> None:
         model, segment = detector.model, detector.segment
         settings = {"device": args.device, "dtype": dtype, "batch_size": 8, "num_workers": 0, "pack_weights": True}
         engine = ScoringEngine(model, segment, **settings)
-        scores[dtype] = np.array([score for _, score in engine.scores(trials)])
+        scores[dtype] = np.array([score for _, score, _ in engine.scores(trials)])
         eer, _ = equal_error_rate(scores[dtype][bonafide], scores[dtype][~bonafide])
         print(f"{dtype}: EER {100 * eer:.3f} %, scores from {scores[dtype].min():.4g} to {scores[dtype].max():.4g}", flush=True)
     single, half = scores.values()

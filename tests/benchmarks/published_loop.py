@@ -74,7 +74,7 @@ def scorer(side: str, model: nn.Module, paths: Sequence[Path], batch_size: int, 
     settings = {"device": "cpu", "dtype": dtype, "batch_size": batch_size, "num_workers": 0, "pack_weights": True}
     engine = ScoringEngine(model, Segment(N_SAMPLES), **settings)
     trials = [Trial(str(path), str(path)) for path in paths]
-    return lambda: [score for _, score in engine.scores(trials)]
+    return lambda: [score for _, score, _ in engine.scores(trials)]
 
 
 def trainer(model: nn.Module, batch_size: int) -> Callable[[], list[float]]:

@@ -108,7 +108,7 @@ def test_a_damaged_file_names_its_line(folder: Path, capsys) -> None:
     Path("1.txt.errors.tsv").write_text("id\treason\nno tab\n")
     Path("1.txt").write_text("d 3\n")
     assert merge("0.txt", "1.txt") == 1
-    assert "1.txt.errors.tsv:2: 'no tab' is not an id and a reason" in capsys.readouterr().err
+    assert "1.txt.errors.tsv:2: 'no tab' is not a row `id reason`" in capsys.readouterr().err
 
 
 def test_a_shard_that_is_not_there(folder: Path, capsys) -> None:

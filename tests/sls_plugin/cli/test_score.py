@@ -24,7 +24,7 @@ import sls_plugin
 from protocols import Trial, write_manifest
 from sls_plugin.__main__ import main
 from sls_plugin.scores.decision import read_decision
-from sls_plugin.scores.score_file import read_scores
+from sls_plugin.scores.score_file import read_scores, read_warnings
 
 N_TRIALS = 150  # no multiple of the batch size
 BATCH = ("--batch-size", "4", "--num-workers", "0")
@@ -78,8 +78,8 @@ import os, signal, sys
 from sls_plugin.__main__ import main
 from sls_plugin.scores.journal import Journal
 
-def add(journal, name, outcome):
-    whole(journal, name, outcome)
+def add(journal, name, *outcome):
+    whole(journal, name, *outcome)
     if journal.n_done == 6 and os.environ.get("RANK", "0") == rank:
         os.kill(os.getpid(), getattr(signal, which))
 
@@ -370,13 +370,13 @@ def rows(path: Path) -> list[dict]:
 
 def with_verdicts(undisturbed: Path, decision: Path) -> list[dict]:
     """What the rows must be."""
-    learned, expected = read_decision(decision), []
+    learned, warnings, expected = read_decision(decision), read_warnings(undisturbed), []
     for name, score in read_scores(undisturbed).items():
         llr = learned.calibration.weight * score + learned.calibration.offset
         verdict = "bonafide" if score > learned.bonafide_above else "spoof" if score <= learned.spoof_up_to else "undecided"
         numbers = {"score": score, "llr": llr, "probability": 1 / (1 + math.exp(-llr))}
         approximate = {key: pytest.approx(value, rel=1e-6, abs=1e-5) for key, value in numbers.items()}
-        expected.append({"id": name, **approximate, "verdict": verdict})
+        expected.append({"id": name, **approximate, "verdict": verdict, "warnings": warnings.get(name, "")})
     assert {row["verdict"] for row in expected} == {"bonafide", "spoof", "undecided"}
     return expected
 
@@ -443,7 +443,7 @@ def test_verdicts_on_other_scores_than_were_learned_from_are_refused(corpus, che
 def test_python_gives_the_verdicts_of_the_command(corpus, checkpoint, undisturbed, decision) -> None:
     detector = sls_plugin.load(checkpoint, decision=decision)
     for number, expected in enumerate(with_verdicts(undisturbed, decision)[:3]):
-        assert {"id": expected["id"], **detector.verdict(corpus / f"{number}.wav")._asdict()} == expected
+        assert expected | detector.verdict(corpus / f"{number}.wav")._asdict() == expected
     with pytest.raises(sls_plugin.UserError, match="no decision: load the detector with decision=FILE"):
         sls_plugin.load(checkpoint).verdict(corpus / "0.wav")
 
@@ -470,6 +470,14 @@ def test_parquet_without_pyarrow_is_refused_before_anything_is_scored(corpus, ch
         main(score(checkpoint, corpus / "eval.tsv", tmp_path / "a.parquet"))
     line = capsys.readouterr().err.splitlines()[-1]
     assert line.endswith("/a.parquet: a Parquet file needs pyarrow: pip install pyarrow, or name a .csv file")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["a.xlsx", "a.json", "a.TSV", "a.csv.gz"])
+def test_no_text_gets_the_name_of_another_format(corpus, checkpoint, tmp_path, capsys, name: str) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(score(checkpoint, corpus / "eval.tsv", tmp_path / name))
+    assert "name an output .txt, .csv, .jsonl, .parquet" in capsys.readouterr().err.splitlines()[-1]
     assert not list(tmp_path.iterdir())
 
 

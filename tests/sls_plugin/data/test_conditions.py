@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sls_plugin.data.conditions import CLIPPED, CONSTANT, LONGER, SILENT, conditions
+from sls_plugin.data.conditions import Signal, conditions
 
 N_SAMPLES = 1_000
 NOISE = np.random.default_rng(1).uniform(-0.5, 0.5, N_SAMPLES).astype(np.float32)
@@ -20,19 +20,31 @@ def with_full_scale(n_clipped: int) -> np.ndarray:
     [
         (NOISE, []),
         (NOISE[:10], []),
-        (0.0019 * NOISE, [SILENT]),  # at most 0.00095
+        (0.0019 * NOISE, ["silent"]),  # at most 0.00095
         (0.003 * NOISE, []),
-        (np.zeros(N_SAMPLES), [SILENT]),
-        (np.zeros(1), [SILENT]),
-        (np.full(1, 0.3), [CONSTANT]),
-        (np.full(N_SAMPLES, -0.3), [CONSTANT]),
-        (np.ones(N_SAMPLES), [CONSTANT]),
+        (np.zeros(N_SAMPLES), ["silent"]),
+        (np.zeros(1), ["silent"]),
+        (np.full(1, 0.3), ["constant"]),
+        (np.full(N_SAMPLES, -0.3), ["constant"]),
+        (np.ones(N_SAMPLES), ["constant"]),
         (with_full_scale(10), []),
-        (with_full_scale(11), [CLIPPED]),
-        (np.append(NOISE, 0.0), [LONGER]),
-        (np.concatenate([np.zeros(N_SAMPLES), NOISE]), [LONGER, SILENT]),  # heard is the silence alone
-        (np.concatenate([NOISE, np.zeros(N_SAMPLES)]), [LONGER]),
+        (with_full_scale(11), ["clipped"]),
+        (np.append(NOISE, 0.0), ["long"]),
+        (np.concatenate([np.zeros(N_SAMPLES), NOISE]), ["long", "silent"]),  # heard is the silence alone
+        (np.concatenate([NOISE, np.zeros(N_SAMPLES)]), ["long"]),
     ],
 )
 def test_conditions_are_those_of_the_part_that_is_heard(waveform: np.ndarray, expected: list[str]) -> None:
     assert conditions(waveform.astype(np.float32), N_SAMPLES) == expected
+
+
+@pytest.mark.parametrize(
+    "waveform", [NOISE, np.zeros(N_SAMPLES), np.full(N_SAMPLES, -0.3), with_full_scale(10), with_full_scale(11)]
+)
+@pytest.mark.parametrize("n_in_block", [1, 7, N_SAMPLES])
+def test_blocks_are_judged_as_the_whole(waveform: np.ndarray, n_in_block: int) -> None:
+    signal = Signal()
+    blocks = np.split(waveform, range(n_in_block, N_SAMPLES, n_in_block))
+    passed = list(signal.heard([*blocks, waveform[:0]]))
+    assert np.array_equal(np.concatenate(passed), waveform)
+    assert signal.conditions() == conditions(waveform, N_SAMPLES)

@@ -277,7 +277,7 @@ engine = ScoringEngine(
     Loudness(), Segment(64_600), device="cpu", dtype=torch.float32, batch_size=8, num_workers=0
 )
 for path in sys.argv[1:]:
-    ((_, windows),) = score_windows(engine, [Trial(path, path)], 32_300)
+    ((_, windows, _),) = score_windows(engine, [Trial(path, path)], 32_300)
     print(len(windows), windows[-1][1], resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from detectors import in_half_precision
 from fairseq.models.wav2vec import TransformerSentenceEncoderLayer, Wav2Vec2Model
 from fairseq.modules import Fp32LayerNorm
 from omegaconf import DictConfig, OmegaConf
@@ -376,7 +377,7 @@ def test_half_precision_gives_single_precision_scores_close_by(dtype: torch.dtyp
     model = detector().eval()
     with torch.no_grad():
         expected = model(waveforms())
-        output = model.to(dtype)(waveforms().to(dtype))
+        output = in_half_precision(model, dtype, waveforms())(waveforms().to(dtype))
     assert output.dtype == torch.float32
     torch.testing.assert_close(output, expected, rtol=0.1, atol=0.1)
 

@@ -9,6 +9,7 @@ import pytest
 import soundfile
 import torch
 from commands import PLUGIN, column, fairseq, logged
+from detectors import in_half_precision
 from omegaconf import DictConfig, OmegaConf
 from reference.mamba_reference import reference_head
 from reference.sls_reference import reference_loss
@@ -227,8 +228,8 @@ def test_half_precision_gives_single_precision_logits_close_by(dtype: torch.dtyp
         expected = model(waveforms())
         streams = []
         model.conformer.backward_layers[1].register_forward_hook(lambda module, args, output: streams.append(args[0]))
-        output = model.to(dtype)(waveforms().to(dtype))
-    assert [stream.dtype for stream in streams] == [torch.float32]
+        output = in_half_precision(model, dtype, waveforms())(waveforms().to(dtype))
+    assert {stream.dtype for stream in streams} == {torch.float32}
     assert output.dtype == torch.float32
     torch.testing.assert_close(output, expected, rtol=0, atol=0.02)
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protocols import DataError, Trial
-from sls_plugin.scores.journal import Journal, iter_all_ranks, journal_path
+from sls_plugin.scores.journal import Journal, iter_all_ranks, journal_path, warnings_of_all_ranks
 
 RECORD = {"checkpoint": "0123", "batch_size": 3, "shard": [0, 1]}
 IDS = ["LA_E_1", "two words.wav", "Ü", "tab\tin it", "\udcff.wav", '"quoted"', "7", "8"]
@@ -185,9 +185,10 @@ def test_replaced_outcomes_keep_their_place_and_the_lock(tmp_path: Path) -> None
             journal.add(trial.id, "broken" if number in (1, 6) else float(number))
     with Journal(path, RECORD, trials, 3, resume=True) as journal:
         assert journal.broken == [1, 6]
-        journal.replace({"0": -1.0, "1": -2.0, "2": -3.0, "6": "still broken"})
+        journal.replace({"0": (-1.0, ()), "1": (-2.0, ["clipped"]), "2": (-3.0, ()), "6": ("still broken", ())})
         expected = [("0", -1.0), ("1", -2.0), ("2", -3.0), ("3", 3.0), ("4", 4.0), ("5", 5.0), ("6", "still broken")]
         assert list(journal.outcomes()) == expected
+        assert warnings_of_all_ranks(path.with_suffix(""), journal, [7]) == {"1": "clipped"}
         outcome = subprocess.run([sys.executable, "-c", WRITE + "    pass", str(path)], capture_output=True, text=True)
         assert "another process is writing it" in outcome.stderr
     assert sorted(os.listdir(tmp_path)) == [*(f"{number}.wav" for number in range(7)), "partial"]

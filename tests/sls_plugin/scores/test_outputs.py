@@ -58,8 +58,8 @@ def test_no_command_replaces_what_it_reads(folder: Path, command: str, capsys: p
 @pytest.mark.parametrize(
     ("command", "suffix"),
     [
-        *(("score model.pt", suffix) for suffix in (".errors.tsv", ".timeline.tsv", ".run.json", ".partial")),
-        *(("merge scores.txt --manifest", suffix) for suffix in (".errors.tsv", ".timeline.tsv", ".run.json")),
+        *(("score model.pt", suffix) for suffix in (".errors.tsv", ".warnings.tsv", ".timeline.tsv", ".run.json", ".partial")),
+        *(("merge scores.txt --manifest", suffix) for suffix in (".errors.tsv", ".warnings.tsv", ".timeline.tsv", ".run.json")),
     ],
 )
 def test_no_file_beside_the_output_is_an_input(folder: Path, command: str, suffix: str, capsys) -> None:

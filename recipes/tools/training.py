@@ -118,7 +118,7 @@ def configuration(args: argparse.Namespace, files: Mapping[str, str]) -> DictCon
     with open_dict(config):
         for name, value in run_settings.items():
             OmegaConf.update(config, name, value)
-    OmegaConf.register_new_resolver("updates", lambda epochs: epochs * updates_per_epoch(config), replace=True)
+    OmegaConf.register_new_resolver("updates", lambda epochs: int(epochs * updates_per_epoch(config)), replace=True)
     try:
         OmegaConf.resolve(config)
     except OmegaConfBaseException as error:

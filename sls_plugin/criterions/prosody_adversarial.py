@@ -44,7 +44,7 @@ class ProsodyAdversarialConfig(FairseqDataclass):
     adversarial_warmup_updates: int = field(default=0, metadata={"help": "number of updates over which lambda grows from 0"})
     discriminator_lr_scale: float = field(
         default=1.0,
-        metadata={"help": "learning rate of the discriminator, as a multiple of --lr (needs --optimizer l2_adam)"},
+        metadata={"help": "learning rate of the discriminator, as a multiple of --lr (needs --optimizer l2_adam or adamw)"},
     )
 
 

@@ -42,7 +42,7 @@ def mean_layer_weights(engine: ScoringEngine, trials: Sequence[Trial]) -> dict[s
     """
     sums: dict[str, np.ndarray] = {}
     n_trials: Counter[str] = Counter()
-    for batch, source, _ in engine.batches(trials):
+    for batch, source, *_ in engine.batches(trials):
         _, weights = engine.model.forward_with_layer_weights(source)  # L x B
         if weights is None:
             name = type(engine.model).__name__

@@ -1,11 +1,12 @@
 """Two-stage XLS-R (github.com/hhuydaugg/wav2vec2): the last hidden state, pooled by attention, and a small classifier.
 
-Stage 1 trains the head on a frozen backbone; stage 2 also trains the top layers, at a lower learning rate. With N updates
-per epoch, the published 15 epochs at 5e-4 and 3 epochs at 2e-5 with the top 8 of 24 layers are one run:
+Stage 1 trains the head on a frozen backbone, 15 epochs at 5e-4; stage 2 goes on from its best epoch and trains the top 8 of 24
+layers too, 3 epochs at 2e-5. `recipes/experiments/two_stage` has both. Without the choice of the epoch, and with N updates per
+epoch, they are one run:
 
     --arch xlsr_linear_300m --max-samples 80000 --padding zero_normalized --batch-size 16 --class-weights balanced
     --freeze-backbone-updates 15N --freeze-below-layer 16 --max-update 18N --clip-norm 1.0
-    --optimizer l2_adam --weight-decay 0 --rawboost-algorithm 0 --lr-scheduler two_stage --lr 5e-4,2e-5
+    --optimizer adamw --rawboost-algorithm 0 --lr-scheduler two_stage --lr 5e-4,2e-5
 """
 
 from dataclasses import dataclass, field

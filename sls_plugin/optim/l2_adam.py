@@ -17,7 +17,7 @@ DEFAULT_OPTIONS = {"lr_scale": 1.0, "frozen_updates": 0}
 
 
 def set_parameter_options(parameters: Iterable[nn.Parameter], **options: float) -> None:
-    """Give parameters options of their own, which only `l2_adam` knows.
+    """Give parameters options of their own, which only `l2_adam` and `adamw` know.
 
     `lr_scale` is a factor on the learning rate; during the first `frozen_updates` updates a parameter and its moments stay
     as they are.
@@ -30,7 +30,8 @@ def require_parameter_options(optimizer: FairseqOptimizer, parameters: Iterable[
     """Raise SettingError if parameters have options that the optimizer does not know."""
     knows_options = DEFAULT_OPTIONS.keys() <= optimizer.param_groups[0].keys()
     if not knows_options and any(hasattr(parameter, "optim_overrides") for parameter in parameters):
-        raise SettingError("--head-lr-scale, --discriminator-lr-scale and --freeze-backbone-updates need --optimizer l2_adam")
+        options = "--head-lr-scale, --discriminator-lr-scale and --freeze-backbone-updates"
+        raise SettingError(f"{options} need --optimizer l2_adam or adamw")
 
 
 @dataclass
@@ -50,13 +51,15 @@ class L2Adam(FairseqOptimizer):
     Single parameters may have options of their own: see `set_parameter_options`.
     """
 
+    algorithm = torch.optim.Adam
+
     def __init__(self, cfg: L2AdamConfig, params: Iterable[nn.Parameter]) -> None:
         super().__init__(cfg)
         groups = defaultdict(list)
         for parameter in params:
             overrides = getattr(parameter, "optim_overrides", {}).get("optimizer", {})
             groups[tuple((DEFAULT_OPTIONS | overrides).items())].append(parameter)
-        self._optimizer = torch.optim.Adam(
+        self._optimizer = self.algorithm(
             [{"params": parameters, "updates": 0, **dict(group)} for group, parameters in groups.items()],
             **self.optimizer_config,
         )

@@ -33,7 +33,7 @@ class TwoStage(FairseqLRScheduler):
         if self.n_first == 0:
             raise SettingError(
                 "--lr-scheduler two_stage: no backbone is frozen at first: give --freeze-backbone-updates, with an XLS-R model "
-                "and --optimizer l2_adam"
+                "and --optimizer l2_adam or adamw"
             )
         if self.n_first >= cfg.max_update:
             raise SettingError(

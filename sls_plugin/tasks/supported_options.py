@@ -81,8 +81,8 @@ def _precision_problems(cfg: DictConfig) -> Iterator[str]:
         yield "--memory-efficient-fp16 and -bf16 need another optimizer: use --bf16, or --fp16 --fp16-no-flatten-grads"
     if on_cpu and (common.fp16 or common.bf16 or common.amp):
         yield "--fp16, --bf16 and --amp need a GPU: leave them out"
-    if common.fp16 and not common.fp16_no_flatten_grads and _name_of(cfg.optimizer) == "l2_adam":
-        yield "--fp16 with --optimizer l2_adam needs --fp16-no-flatten-grads: add it"
+    if common.fp16 and not common.fp16_no_flatten_grads and _name_of(cfg.optimizer) in ("l2_adam", "adamw"):
+        yield "--fp16 with --optimizer l2_adam or adamw needs --fp16-no-flatten-grads: add it"
     several = cfg.distributed_training.distributed_world_size > 1
     if on_cpu and several and cfg.distributed_training.ddp_backend not in ("legacy_ddp", "no_c10d"):
         yield "several processes on the CPU need --ddp-backend legacy_ddp: add it"

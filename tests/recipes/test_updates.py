@@ -16,7 +16,7 @@ from protocols import DataError
             "experiments/two_stage/config/paper.yaml",
             "dataset.batch_size=5",
             101,
-            {"model.freeze_backbone_updates": 15 * 21, "optimization.max_update": 18 * 21},
+            {"lr_scheduler.warmup_updates": 6, "lr_scheduler.total_num_update": 3 * 21},  # three tenths of 21 updates, cut off
         ),
     ],
 )

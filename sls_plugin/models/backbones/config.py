@@ -43,7 +43,7 @@ class BackboneConfig(FairseqDataclass):
     freeze_backbone_updates: int = field(
         default=0,
         metadata={
-            "help": "train only the head for the first N updates (needs --optimizer l2_adam; several GPUs also need "
+            "help": "train only the head for the first N updates (needs --optimizer l2_adam or adamw; several GPUs also need "
             "--find-unused-parameters)"
         },
     )

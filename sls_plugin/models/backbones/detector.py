@@ -16,7 +16,7 @@ class BackboneDetectorConfig(BackboneConfig):
     """The backbone, and the learning rate of the head on top of it."""
 
     head_lr_scale: float = field(
-        default=1.0, metadata={"help": "learning rate of the head, as a multiple of --lr (needs --optimizer l2_adam)"}
+        default=1.0, metadata={"help": "learning rate of the head, as a multiple of --lr (needs --optimizer l2_adam or adamw)"}
     )
 
 

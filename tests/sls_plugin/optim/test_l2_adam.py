@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 from torch import nn
 
 from protocols import SettingError
+from sls_plugin.optim.adamw import AdamW, AdamWConfig
 from sls_plugin.optim.l2_adam import L2Adam, L2AdamConfig, set_parameter_options
 
 LR = 1e-2
@@ -100,6 +101,21 @@ def test_a_parameter_without_a_gradient_does_not_decay() -> None:
     params[0].grad = torch.ones_like(params[0])
     optimizer.step()
     assert torch.equal(params[1], before)
+
+
+def test_adamw_is_that_of_torch_and_knows_options_of_single_parameters() -> None:
+    ours, theirs = parameters(3), parameters(3)
+    cfg = OmegaConf.structured(AdamWConfig)
+    cfg.lr = [LR]
+    optimizer = AdamW(cfg, [ours[0], with_overrides(ours[1], lr_scale=10.0), with_overrides(ours[2], frozen_updates=2)])
+    adams = [torch.optim.AdamW([one], lr=scale * LR) for one, scale in zip(theirs, (1, 10, 1), strict=True)]
+    for number in range(10):
+        step(optimizer, ours, number)
+        for index, (parameter, gradient, adam) in enumerate(zip(theirs, gradients(number), adams, strict=True)):
+            if index < 2 or number >= 2:
+                parameter.grad = gradient
+                adam.step()
+    assert_equal_parameters(ours, theirs)
 
 
 # Learning rates

@@ -68,7 +68,7 @@ def test_half_precision_on_a_gpu(data: Path, monkeypatch: pytest.MonkeyPatch) ->
         require_supported_options(started[0])
     cfg = configuration(data, "--fp16")
     cfg.common.cpu = False
-    with pytest.raises(SettingError, match=r"^--fp16 with --optimizer l2_adam needs --fp16-no-flatten-grads: add it$"):
+    with pytest.raises(SettingError, match=r"^--fp16 with --optimizer l2_adam or adamw needs --fp16-no-flatten-grads: add it$"):
         require_supported_options(cfg)
 
 

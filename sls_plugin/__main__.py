@@ -22,6 +22,7 @@ from sls_plugin.cli import (
     report,
     robustness,
     score,
+    submit,
     threshold,
 )
 from sls_plugin.cli.common import help_table, run_main
@@ -34,6 +35,7 @@ GROUPS = {
     "scoring": {"score": score, "merge": merge},
     "evaluation": {
         "evaluate": evaluate, "calibrate": calibrate, "threshold": threshold, "report": report, "robustness": robustness,
+        "submit": submit,
     },
     "models": {"models": models, "options": options, "explain": explain, "export": export},
 }

@@ -52,22 +52,22 @@ def run(args: argparse.Namespace) -> int:
 
     leaderboard = LEADERBOARDS[args.leaderboard]
     corpus = args.corpus or ("asvspoof5" if args.leaderboard == "asvspoof5" else "labels")
-    evaluation_set = leaderboard.set_of(corpus, args.set)
+    set_name = leaderboard.set_name(corpus, args.set)
     keys = read_keys(corpus, args.keys, leaderboard.phase)
     scored = read_scored_trials(args.scores, keys, negate=args.negate)
     require_right_sign(args.scores, scored, args.negate)
-    files = submission_files(leaderboard, scored, evaluation_set)
+    files = submission_files(leaderboard, scored, set_name)
     paths = [args.output / name for name in files]
     for path in paths:
         refuse_inputs(path, (args.scores, *keys.files))
         require_free(path, args.overwrite)
     write_files(args.output, files)
 
-    n_trials = len(scored.trials)
-    if evaluation_set.n_trials not in (0, n_trials):
-        what = f"the keys have {n_trials:,} trials, and {evaluation_set.name} has {evaluation_set.n_trials:,}"
+    n_trials, n_expected = len(scored.trials), leaderboard.n_trials(set_name)
+    if n_expected not in (None, n_trials):
+        what = f"the keys have {n_trials:,} trials, and {set_name} has {n_expected:,}"
         print(f"sls submit: warning: {what}: the leaderboard will refuse the files", file=sys.stderr)
-    print(f"{evaluation_set.name} of {leaderboard.title}: {n_trials:,} trials, {leaderboard.figures(scored)}")
+    print(f"{set_name} of {leaderboard.title}: {n_trials:,} trials, {leaderboard.figures(scored)}")
     for path in paths:
         print(f"written: {path}")
     print(f"next: {leaderboard.next_step}")

@@ -16,6 +16,7 @@ from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 from protocols import DataError, SettingError
 from protocols.corpora import find_corpus
 from protocols.files import replacing
+from sls_plugin.evaluation.anchors import N_TRIALS
 from sls_plugin.evaluation.scored_trials import AUDIO_SUFFIXES, ScoredTrials
 from sls_plugin.metrics.dcf import act_dcf, cllr, min_dcf
 from sls_plugin.metrics.det import equal_error_rate, interpolated_equal_error_rate, tie_aware_equal_error_rate
@@ -24,46 +25,43 @@ ARENA_OWNER = "SpeechAntiSpoofingBenchmarks"  # of the datasets of the Speech An
 
 
 @dataclass(frozen=True, slots=True)
-class EvaluationSet:
-    """A corpus on a leaderboard: its name there, and the number of trials, 0 where it is not known."""
-
-    name: str
-    n_trials: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class Leaderboard:
     """What a leaderboard takes.
 
-    `sets` are by corpus; `phase` is whose trials they hold, None for the corpus's usual one. `files` gives the contents of all
-    files of a set by their paths. `figures` are what it ranks by, as text, and `next_step` says what is left to do.
+    `sets` are its names of corpora; `phase` is whose trials they hold, None for the usual one. `files` gives the contents
+    of all files of a set by their paths. `figures` are what it ranks by, as text, and `next_step` says what is left to do.
     """
 
     title: str
-    sets: Mapping[str, EvaluationSet]
+    sets: Mapping[str, str]
     phase: str | None
     files: Callable[[ScoredTrials, str], dict[str, bytes]]
     figures: Callable[[ScoredTrials], str]
     next_step: str
 
-    def set_of(self, corpus: str, name: str | None) -> EvaluationSet:
-        """The set of this name, by default that of the corpus; SettingError where there is none, or no file can be named so."""
+    def set_name(self, corpus: str, name: str | None) -> str:
+        """This name, by default that of the corpus; SettingError where it has none, or no file can be named so."""
         if name is None and corpus not in self.sets:
             raise SettingError(f"{self.title} has no set for the corpus {corpus}: name it with --set, or give another --corpus")
-        if name is None:
-            return self.sets[corpus]
-        if not re.fullmatch(r"\w[\w.-]*", name, re.ASCII):
+        if name and not re.fullmatch(r"\w[\w.-]*", name, re.ASCII):
             raise SettingError(f"--set {name}: a name has letters, digits, points, _ and -")
-        return next((known for known in self.sets.values() if known.name == name), EvaluationSet(name))
+        return name or self.sets[corpus]
+
+    def n_trials(self, set_name: str) -> int | None:
+        """The number of trials of a set; None where it is not known."""
+        for corpus, name in self.sets.items():
+            if name == set_name:
+                return N_TRIALS[corpus].get(self.phase or "eval", N_TRIALS[corpus]["eval"])
+        return None
 
 
-def submission_files(leaderboard: Leaderboard, scored: ScoredTrials, evaluation_set: EvaluationSet) -> dict[str, bytes]:
+def submission_files(leaderboard: Leaderboard, scored: ScoredTrials, set_name: str) -> dict[str, bytes]:
     """The contents of all files by their paths below a folder; DataError on an id that they cannot hold."""
     for trial in scored.trials:
         if re.search(r'[\s",]', trial.id):
             what = "its id has a blank, comma or quotation mark, which the leaderboard's tables cannot hold"
             raise DataError(f"{scored.keys.path}: trial {trial.id!r}: {what}: rename it")
-    return leaderboard.files(scored, evaluation_set.name)
+    return leaderboard.files(scored, set_name)
 
 
 def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
@@ -167,11 +165,11 @@ LEADERBOARDS = {
     "speech-df-arena": Leaderboard(
         "Speech DF Arena",
         {
-            "asvspoof2019-la": EvaluationSet("asvspoof_2019", 71_237),
-            "asvspoof2021-la": EvaluationSet("asvspoof_2021_la", 148_176),
-            "asvspoof2021-df": EvaluationSet("asvspoof_2021_df", 533_928),
-            "asvspoof5": EvaluationSet("asvspoof_2024", 680_774),
-            "in-the-wild": EvaluationSet("in_the_wild", 31_779),
+            "asvspoof2019-la": "asvspoof_2019",
+            "asvspoof2021-la": "asvspoof_2021_la",
+            "asvspoof2021-df": "asvspoof_2021_df",
+            "asvspoof5": "asvspoof_2024",
+            "in-the-wild": "in_the_wild",
         },
         None,
         _speech_df_arena,
@@ -181,11 +179,11 @@ LEADERBOARDS = {
     "anti-spoofing-arena": Leaderboard(
         "Speech Anti-Spoofing Arena",
         {
-            "asvspoof2019-la": EvaluationSet("ASVspoof2019_LA", 71_237),
-            "asvspoof2021-la": EvaluationSet("ASVspoof2021_LA", 181_566),
-            "asvspoof2021-df": EvaluationSet("ASVspoof2021_DF", 611_829),
-            "asvspoof5": EvaluationSet("ASVspoof5", 680_774),
-            "in-the-wild": EvaluationSet("InTheWild", 31_779),
+            "asvspoof2019-la": "ASVspoof2019_LA",
+            "asvspoof2021-la": "ASVspoof2021_LA",
+            "asvspoof2021-df": "ASVspoof2021_DF",
+            "asvspoof5": "ASVspoof5",
+            "in-the-wild": "InTheWild",
         },
         "all",
         _anti_spoofing_arena,
@@ -195,7 +193,7 @@ LEADERBOARDS = {
     ),
     "asvspoof5": Leaderboard(
         "ASVspoof 5, track 1",
-        {"asvspoof5": EvaluationSet("eval", 680_774)},
+        {"asvspoof5": "eval"},
         None,
         _asvspoof5,
         _costs,

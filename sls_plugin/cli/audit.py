@@ -71,10 +71,15 @@ def run(args: argparse.Namespace) -> int:
         print(f"measured: {args.output}; without --shard the findings of all parts are written")
         return 0
     from sls_plugin.audit.findings import as_line, find_problems
+    from sls_plugin.audit.fingerprint import fingerprint
     from sls_plugin.audit.label_noise import as_lines
+    from sls_plugin.audit.near_copies import find_near_copies
     from sls_plugin.audit.shortcuts import find_shortcuts
+    from sls_plugin.data.audio import read_audio
 
+    paths = {(split, trial.id): path for split, trial, path in clips}
     findings = find_problems(measured)
+    findings += find_near_copies(measured, lambda facts: fingerprint(read_audio(paths[facts.split, facts.id])))
     for finding in findings:
         print(as_line(finding))
     shortcuts = {}

@@ -7,13 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 from fairseq_ckpt.detectors import DETECTORS
 from fairseq_ckpt.published import PUBLISHED
+from protocols import Trial, write_manifest
 from protocols.corpora import find_corpus
 from sls_plugin.__main__ import main
 from sls_plugin.evaluation.anchors import CHECKPOINTS, N_TRIALS, PAPER
 from sls_plugin.scores.run_metadata import write_metadata
+from sls_plugin.scores.score_file import read_scores
 
 WILD = 19_963, 11_816  # bona fide and spoofed trials
 PHASES_2021 = {"progress": (1_676, 14_788), "eval": (14_816, 133_360), "hidden": (1_960, 14_966)}  # eval and the sum are real
@@ -144,6 +147,26 @@ def test_the_record_of_the_run(wild, tmp_path, capsys) -> None:
         printed = capsys.readouterr().out
         assert fitting(printed) == ({"settings"} if seen else set())
         assert (seen or "those by default, and the published file") in printed
+
+
+def test_recordings_are_scored_first_and_the_record_says_that_the_checkpoint_is_another(checkpoint, tmp_path, capsys) -> None:
+    rng, trials = np.random.default_rng(1), []
+    for number in range(12):
+        soundfile.write(tmp_path / f"{number}.wav", 0.1 * rng.standard_normal(4_000), 16_000)
+        trials.append(Trial(f"{number}.wav", f"{number}.wav", "spoof" if number % 2 else "bonafide"))
+    write_manifest(tmp_path / "eval.tsv", trials)
+    keys = tmp_path / "in_the_wild_key.txt"
+    keys.write_text("".join(f"- {trial.id} - - - {trial.label.replace('bonafide', 'bona-fide')}\n" for trial in trials))
+    scores = tmp_path / "scores.txt"
+    options = ["--corpus", "in-the-wild", "--keys", str(keys), "--bootstrap", "100", "--device", "cpu", "--num-workers", "0"]
+    for _ in range(2):  # again: nothing is left to score
+        status = main(["anchor", "sls", str(scores), *options, "--score", str(checkpoint), str(tmp_path / "eval.tsv")])
+        assert status in (0, 1)  # by chance the EER may agree
+        assert {"trials", "settings"} <= fitting(capsys.readouterr().out)
+        assert len(read_scores(scores)) == 12
+    with pytest.raises(SystemExit, match="2"):
+        main(["anchor", "sls", str(keys), *options, "--score", str(checkpoint), str(tmp_path / "eval.tsv")])
+    assert "is an input" in capsys.readouterr().err
 
 
 @pytest.fixture(scope="module")

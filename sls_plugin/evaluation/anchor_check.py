@@ -1,6 +1,6 @@
 """Scores of a public checkpoint against its published error rates: whether they agree, and if not, which known reason fits."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,37 +90,37 @@ class AnchorCheck:
 def check_scores(name: str, path: Path, keys: Keys, bootstrap: Bootstrap) -> AnchorCheck:
     """Compare a score file of the checkpoint `name` with its figures; the keys are those of all phases.
 
-    Raises DataError as `read_scored_trials`, and where no phase that has a figure is scored, SettingError where no figure is
-    published for the corpus.
+    Raises DataError as `read_scored_trials`, and where no phase that has a figure is scored or has one class only, SettingError
+    where no figure is published for the corpus.
     """
     anchors = [anchor for anchor in CHECKPOINTS[name].anchors if anchor.corpus == keys.corpus]
     if not anchors:
         known = sorted({anchor.corpus for anchor in CHECKPOINTS[name].anchors})
         raise SettingError(f"no figure of {name} on {keys.corpus} is published: there are figures on {', '.join(known)}")
-    results = phase_results(read_scored_trials(path, keys, allow_missing=True), bootstrap)
+    scored = read_scored_trials(path, keys, allow_missing=True)
+    phases = _phases(scored)
+    results = {
+        phase: _result(phase, N_TRIALS[keys.corpus][phase], scored.restricted_to(phases[phase]), bootstrap)
+        for phase in {anchor.phase for anchor in anchors} & phases.keys()
+    }
     check = AnchorCheck([Comparison(anchor, results[anchor.phase]) for anchor in anchors if anchor.phase in results])
     if not check.comparisons:
-        scored, wanted = (", ".join(sorted(phases)) for phases in (results, {anchor.phase for anchor in anchors}))
-        what = f"no figure of {name} is of phase {scored}" if results else "no phase has trials of both classes"
+        wanted = ", ".join(sorted({anchor.phase for anchor in anchors}))
+        what = f"no figure of {name} is of phase {', '.join(phases)}"
         raise DataError(f"{path}: {what}: score the trials of phase {wanted}")
     if all(comparison.is_equal for comparison in check.comparisons):
         return check
-    return AnchorCheck(check.comparisons, list(find_reasons(name, check, results, read_metadata(path))))
+    return AnchorCheck(check.comparisons, list(find_reasons(name, check, read_metadata(path))))
 
 
-def phase_results(scored: ScoredTrials, bootstrap: Bootstrap) -> dict[str, PhaseResult]:
-    """The results of each phase of which both classes are scored, and of all together where every phase is."""
-    published = N_TRIALS[scored.keys.corpus]
+def _phases(scored: ScoredTrials) -> dict[str, set[str]]:
+    """The ids of the scored trials of each phase, and of all phases together where each is scored."""
     groups: dict[str, set[str]] = {}
     for trial in scored.trials:
         groups.setdefault(trial.facts["phase"], set()).add(trial.id)
-    if "all" in published and groups.keys() == {trial.facts["phase"] for trial in scored.keys.trials} and len(groups) > 1:
+    if len(groups) > 1 and groups.keys() == {trial.facts["phase"] for trial in scored.keys.trials}:
         groups["all"] = {trial.id for trial in scored.trials}
-    return {
-        phase: _result(phase, published.get(phase, len(ids)), scored.restricted_to(ids), bootstrap)
-        for phase, ids in groups.items()
-        if len({trial.label for trial in scored.trials if trial.id in ids}) == 2
-    }
+    return groups
 
 
 def _result(phase: str, n_all: int, scored: ScoredTrials, bootstrap: Bootstrap) -> PhaseResult:
@@ -134,9 +134,7 @@ def _result(phase: str, n_all: int, scored: ScoredTrials, bootstrap: Bootstrap) 
     return PhaseResult(phase, len(scored.trials), n_all, *(100 * eer for eer in eers))
 
 
-def find_reasons(
-    name: str, check: AnchorCheck, results: Mapping[str, PhaseResult], record: RunMetadata | None
-) -> Iterator[Reason]:
+def find_reasons(name: str, check: AnchorCheck, record: RunMetadata | None) -> Iterator[Reason]:
     """Try every known reason on the figures that are not the same."""
     wrong = [comparison for comparison in check.comparisons if not comparison.is_equal]
     yield _sign(wrong)

@@ -14,7 +14,7 @@ from scipy.signal import welch
 
 from protocols import DataError, Trial
 from protocols.audio_format import SAMPLE_RATE
-from sls_plugin.audit.fingerprint import as_text, fingerprint, kept_words
+from sls_plugin.audit.fingerprint import as_text, fingerprint, from_text, kept_words
 from sls_plugin.data.audio import read_audio
 from sls_plugin.data.conditions import conditions
 
@@ -111,7 +111,9 @@ def from_line(line: str) -> ClipFacts:
     cells = line.removesuffix("\n").split("\t")
     if len(cells) != len(COLUMNS):
         raise ValueError(line)
-    return ClipFacts(*(field.type(cell) for field, cell in zip(fields(ClipFacts), cells, strict=True)))
+    facts = ClipFacts(*(field.type(cell) for field, cell in zip(fields(ClipFacts), cells, strict=True)))
+    from_text(facts.fingerprint)  # a damaged one is noticed here, where the file is known
+    return facts
 
 
 def _silences(waveform: np.ndarray) -> tuple[float, float]:

@@ -85,5 +85,5 @@ def as_text(words: np.ndarray) -> str:
 
 
 def from_text(text: str) -> np.ndarray:
-    """The words of `as_text`."""
+    """The words of `as_text`; ValueError where it is none of its texts."""
     return np.frombuffer(bytes.fromhex(text), ">u4").astype(np.uint32)

@@ -104,6 +104,7 @@ system:
   description: ""
   code: ""  # address
   checkpoint: ""  # address
+  # where there are: paper (with arxiv_id, url, bibtex), params_millions
 dataset:
   id: {ARENA_OWNER}/{name}
   revision: ""  # commit of the dataset

@@ -14,7 +14,7 @@ from scipy.signal import resample_poly
 
 from protocols import Trial, write_manifest
 from sls_plugin.__main__ import main
-from sls_plugin.audit.clip_facts import ClipFacts
+from sls_plugin.audit.clip_facts import ClipFacts, from_line, to_line
 from sls_plugin.audit.fingerprint import N_WORDS, as_text, distance, fingerprint, from_text, kept_words
 from sls_plugin.audit.near_copies import NEAR, find_near_copies, near_copies
 from sls_plugin.data.audio import read_audio
@@ -132,6 +132,13 @@ def test_clips_that_say_nothing_have_no_words_or_few(waveform: np.ndarray) -> No
 @given(st.lists(st.integers(0, 2**32 - 1), max_size=60))
 def test_words_are_read_back(words: list[int]) -> None:
     assert from_text(as_text(np.array(words, np.uint32))).tolist() == words
+
+
+@pytest.mark.parametrize("text", ["0", "xy", "00000001ff", "0000000g"])
+def test_a_damaged_row_of_the_table_of_clips_is_noticed(text: str) -> None:
+    line = to_line(facts("a", UTTERANCES[0], fingerprint=text))
+    with pytest.raises(ValueError):  # noqa: PT011  (of several kinds; the command names the file)
+        from_line(line)
 
 
 # Groups and findings

@@ -230,8 +230,8 @@ def test_the_help_knows_all_leaderboards() -> None:
 def test_needs_no_torch(folder) -> None:
     code = "import sys; from sls_plugin.__main__ import main; main(sys.argv[1:]); sys.exit('torch' in sys.modules)"
     files = [folder / "scores.txt", "--corpus", "in-the-wild", "--keys", folder / "in_the_wild_key.txt"]
-    for command in (["submit", "speech-df-arena", *files, "--output", folder / "out"], ["anchor", "sls", *files]):
-        assert subprocess.run([sys.executable, "-c", code, *map(str, command)], check=False).returncode == 0
+    for words in (["submit", "speech-df-arena", *files, "--output", folder / "out"], ["anchor", "sls", *files]):
+        assert subprocess.run([sys.executable, "-c", code, *map(str, words)], check=False).returncode == 0
 
 
 def test_published_scores(shared: Path, tmp_path: Path) -> None:

@@ -67,13 +67,15 @@ class KeyLayout:
     """Where the keys of a corpus lie below a folder, the likeliest place first, and how they are read.
 
     `files` says in words what `--keys` takes. `phase_from_id`: the keys have no column for the phase of a trial, but its
-    id says it: train for ids such as LA_T_1000137, dev for LA_D_1000265, otherwise eval.
+    id says it: train for ids such as LA_T_1000137, dev for LA_D_1000265, otherwise eval. `arena_prefix` is what the Speech
+    Anti-Spoofing Arena puts before the ids, whose suffix it leaves out.
     """
 
     places: Sequence[str]
     read: Callable[[Path], Iterable[Trial]]
     files: str
     phase_from_id: bool = False
+    arena_prefix: str = ""
     asv: ASVSystem | None = None
     table: ResultTable | None = None
 

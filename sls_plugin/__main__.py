@@ -10,6 +10,7 @@ from types import ModuleType
 
 from fairseq_ckpt.cli.common import HelpFormatter, Parser, add_command, add_help, escaped_streams
 from sls_plugin.cli import (
+    anchor,
     audit,
     calibrate,
     evaluate,
@@ -22,6 +23,7 @@ from sls_plugin.cli import (
     report,
     robustness,
     score,
+    submit,
     threshold,
 )
 from sls_plugin.cli.common import help_table, run_main
@@ -34,6 +36,7 @@ GROUPS = {
     "scoring": {"score": score, "merge": merge},
     "evaluation": {
         "evaluate": evaluate, "calibrate": calibrate, "threshold": threshold, "report": report, "robustness": robustness,
+        "anchor": anchor, "submit": submit,
     },
     "models": {"models": models, "options": options, "explain": explain, "export": export},
 }

@@ -1,6 +1,7 @@
 """Every measure once more, in plain loops after its definition: what the tests and the benchmark compare with."""
 
 import math
+from itertools import pairwise
 
 
 def det_points(bonafide, spoof):
@@ -34,6 +35,20 @@ def tie_aware_eer(bonafide, spoof):
         ))  # fmt: skip
     rejection, acceptance = min(points, key=lambda point: abs(point[0] - point[1]))
     return (rejection + acceptance) / 2
+
+
+def interpolated_eer(bonafide, spoof):
+    """Accept what is at or above each score; the line from the last threshold with too many acceptances to the next."""
+    points = [
+        (sum(score < threshold for score in bonafide) / len(bonafide), sum(score >= threshold for score in spoof) / len(spoof))
+        for threshold in sorted({*bonafide, *spoof})
+    ]
+    for (rejection, acceptance), (next_rejection, next_acceptance) in pairwise(points):
+        if next_acceptance <= next_rejection:
+            step_of_rejection, step_of_acceptance = next_rejection - rejection, next_acceptance - acceptance
+            way = (acceptance - rejection) / (step_of_rejection - step_of_acceptance)
+            return (rejection + way * step_of_rejection + acceptance + way * step_of_acceptance) / 2
+    return sum(points[-1]) / 2
 
 
 def share(conditions):

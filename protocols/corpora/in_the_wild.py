@@ -44,7 +44,9 @@ CORPUS = Corpus(
         "--protocol in_the_wild.eval.txt, or both",
         optional=["protocol", "keys", "allow_missing"],
     ),
-    keys=KeyLayout(PLACES, read_key, "meta.csv, or the SLS authors' in_the_wild_key.txt", phase_from_id=True),
+    keys=KeyLayout(
+        PLACES, read_key, "meta.csv, or the SLS authors' in_the_wild_key.txt", phase_from_id=True, arena_prefix="ITW_"
+    ),
     counts={"": PublishedCount(19_963, 11_816, "release_in_the_wild.zip")},
     track=Track("release_in_the_wild", keys="release_in_the_wild/meta.csv"),
     download=Download(

@@ -14,6 +14,7 @@ from scipy.signal import welch
 
 from protocols import DataError, Trial
 from protocols.audio_format import SAMPLE_RATE
+from sls_plugin.audit.fingerprint import as_text, fingerprint, from_text, kept_words
 from sls_plugin.data.audio import read_audio
 from sls_plugin.data.conditions import MEANINGS, conditions
 
@@ -28,7 +29,7 @@ class ClipFacts:
     """A clip of a split. Where it cannot be read `problem` says why, and all numbers but its size are 0; else what is odd.
 
     `sha256` is that of the decoded samples at 16 kHz and 16 bits. Silences at both ends and the duration are in seconds, the
-    level (of the samples' root mean square) in dB of full scale, the bandwidth in Hz.
+    level (of the samples' root mean square) in dB of full scale, the bandwidth in Hz. Of the fingerprint some words are kept.
     """
 
     split: str
@@ -46,6 +47,7 @@ class ClipFacts:
     sample_rate: int = 0
     format: str = ""
     n_bytes: int = 0
+    fingerprint: str = ""
 
 
 COLUMNS = tuple(field.name for field in fields(ClipFacts))
@@ -75,6 +77,7 @@ def measure(clip: Clip) -> ClipFacts:
         sample_rate=rate,
         format=kind,
         n_bytes=_size(path),
+        fingerprint=as_text(kept_words(fingerprint(waveform))),
     )
 
 
@@ -108,7 +111,9 @@ def from_line(line: str) -> ClipFacts:
     cells = line.removesuffix("\n").split("\t")
     if len(cells) != len(COLUMNS):
         raise ValueError(line)
-    return ClipFacts(*(field.type(cell) for field, cell in zip(fields(ClipFacts), cells, strict=True)))
+    facts = ClipFacts(*(field.type(cell) for field, cell in zip(fields(ClipFacts), cells, strict=True)))
+    from_text(facts.fingerprint)  # a damaged one is noticed here, where the file is known
+    return facts
 
 
 def _silences(waveform: np.ndarray) -> tuple[float, float]:

@@ -35,35 +35,35 @@ def copies(clips: Sequence[ClipFacts]) -> list[list[ClipFacts]]:
 def _conflicts(clips: Sequence[ClipFacts], groups: Sequence[list[ClipFacts]]) -> Iterator[Finding]:
     groups = [group for group in groups if {"bonafide", "spoof"} <= {clip.label for clip in group}]
     if groups:
-        sentence = f"{_are(groups, 'recording')} labelled both bona fide and spoof"
-        yield Finding("label_conflicts", sentence, [_pair(group) for group in groups])
+        sentence = f"{are(groups, 'recording')} labelled both bona fide and spoof"
+        yield Finding("label_conflicts", sentence, [pair(group) for group in groups])
     by_id = defaultdict(set)
     for clip in clips:
         by_id[clip.id].add(clip.label)
     if names := sorted(name for name, labels in by_id.items() if {"bonafide", "spoof"} <= labels):
-        yield Finding("id_conflicts", f"{_are(names, 'id')} labelled both bona fide and spoof", names)
+        yield Finding("id_conflicts", f"{are(names, 'id')} labelled both bona fide and spoof", names)
 
 
 def _across_splits(clips: Sequence[ClipFacts], groups: Sequence[list[ClipFacts]]) -> Iterator[Finding]:
     groups = [group for group in groups if len({clip.split for clip in group}) > 1]
     if groups:
-        sentence = f"{_are(groups, 'recording')} in several splits"
-        yield Finding("copies_across_splits", sentence, [_pair(group) for group in groups])
+        sentence = f"{are(groups, 'recording')} in several splits"
+        yield Finding("copies_across_splits", sentence, [pair(group) for group in groups])
     splits = defaultdict(set)
     for clip in clips:
         if clip.speaker:
             splits[clip.speaker].add(clip.split)
     if names := sorted(speaker for speaker, found in splits.items() if len(found) > 1):
-        yield Finding("speakers_across_splits", f"{_are(names, 'speaker')} in several splits, of {len(splits):,}", names)
+        yield Finding("speakers_across_splits", f"{are(names, 'speaker')} in several splits, of {len(splits):,}", names)
 
 
 def _copies_within(groups: Sequence[list[ClipFacts]]) -> Iterator[Finding]:
     by_split = defaultdict(list)
     for group in groups:
         if len({clip.split for clip in group}) == 1:
-            by_split[group[0].split].append(_pair(group))
+            by_split[group[0].split].append(pair(group))
     for split, names in by_split.items():
-        yield Finding("copies_within_a_split", f"{split}: {_are(names, 'recording')} there twice or more", names)
+        yield Finding("copies_within_a_split", f"{split}: {are(names, 'recording')} there twice or more", names)
 
 
 def _unusable(clips: Sequence[ClipFacts]) -> Iterator[Finding]:
@@ -76,14 +76,16 @@ def _unusable(clips: Sequence[ClipFacts]) -> Iterator[Finding]:
         if clip.sha256 and clip.problem:
             by_problem[clip.problem].append(clip.id)
     for problem, names in by_problem.items():
-        yield Finding("odd", f"{_are(names, 'recording')} {problem}", names)
+        yield Finding("odd", f"{are(names, 'recording')} {problem}", names)
 
 
-def _are(items: Sized, what: str) -> str:
+def are(items: Sized, what: str) -> str:
+    """The number of items, and the verb that belongs to it."""
     return f"1 {what} is" if len(items) == 1 else f"{len(items):,} {what}s are"
 
 
-def _pair(group: Sequence[ClipFacts]) -> str:
+def pair(group: Sequence[ClipFacts]) -> str:
+    """The names of clips that are the same."""
     return " = ".join(f"{clip.split}/{clip.id}" for clip in group)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from protocols import DataError, Trial
+from protocols.corpora import find_corpus
 from protocols.files import split_fields
 from protocols.keys import Keys
 from sls_plugin.scores.extra_columns import column_remedy
@@ -74,7 +75,7 @@ def _require_both_classes(keys: Keys, is_bonafide: np.ndarray) -> None:
 def _matched(path: str | Path, scores: Mapping[str, float], keys: Keys, allow_missing: bool) -> Mapping[str, float]:
     """The scores under the ids of the keys; DataError unless each score has a trial and each trial a score."""
     selected = {trial.id for trial in keys.trials}
-    scores = _rename_to_keys(scores, selected | keys.other_phases)
+    scores = _rename_to_keys(scores, selected | keys.other_phases, find_corpus(keys.corpus).keys.arena_prefix)
     missing = [repr(trial.id) for trial in keys.trials if trial.id not in scores]
     unknown = [name for name in scores if name not in selected and name not in keys.other_phases]
     if not unknown and (allow_missing or not missing):
@@ -95,12 +96,13 @@ def _remedy(unknown: Collection[str], scores: Mapping[str, float], key_ids: Coll
     return "score them, or evaluate the rest with --allow-missing"
 
 
-def _rename_to_keys(scores: Mapping[str, float], key_ids: Collection[str]) -> Mapping[str, float]:
-    """The scores with an audio suffix added to or removed from an id where the keys spell it that way."""
+def _rename_to_keys(scores: Mapping[str, float], key_ids: Collection[str], prefix: str) -> Mapping[str, float]:
+    """The scores with an audio suffix added to or removed from an id, and a prefix removed, where the keys spell it that way."""
     renamed = dict(scores)
     for name in scores:
         if name not in key_ids:
-            spellings = (*(name.removesuffix(s) for s in AUDIO_SUFFIXES), *(name + s for s in AUDIO_SUFFIXES))
+            stem = name.removeprefix(prefix)
+            spellings = (*(stem.removesuffix(s) for s in AUDIO_SUFFIXES), *(stem + s for s in AUDIO_SUFFIXES))
             spelling = next((spelling for spelling in spellings if spelling in key_ids), name)
             if spelling not in scores and spelling not in renamed:
                 renamed[spelling] = renamed.pop(name)

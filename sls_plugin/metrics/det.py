@@ -53,6 +53,23 @@ def tie_aware_equal_error_rate(bonafide: ArrayLike, spoof: ArrayLike) -> tuple[f
     return eer_at(false_rejection[last_of_equals], false_acceptance[last_of_equals], thresholds[last_of_equals])
 
 
+def interpolated_equal_error_rate(bonafide: ArrayLike, spoof: ArrayLike) -> float:
+    """The equal error rate as the Speech Anti-Spoofing Arena defines it: where straight lines between thresholds cross.
+
+    The thresholds are the scores themselves, equal ones together; a trial at a threshold is accepted. Without a crossing it is
+    the mean of both rates where they are closest.
+    """
+    false_rejection, false_acceptance, thresholds = det_curve(bonafide, spoof)
+    last_of_equals = np.append(thresholds[:-1] != thresholds[1:], True)
+    rejection, acceptance = false_rejection[last_of_equals][:-1], false_acceptance[last_of_equals][:-1]
+    excess = acceptance - rejection  # falls from 1
+    after = int(np.searchsorted(-excess, 0))
+    if after == excess.size:
+        return float((rejection[-1] + acceptance[-1]) / 2)
+    way = excess[after - 1] / (excess[after - 1] - excess[after])
+    return float(rejection[after - 1] + way * (rejection[after] - rejection[after - 1]))
+
+
 def ties_across_classes(bonafide: ArrayLike, spoof: ArrayLike) -> tuple[int, int]:
     """How many bona fide trials share their score with a spoof, and how many spoofs with a bona fide trial."""
     return int(np.isin(bonafide, spoof).sum()), int(np.isin(spoof, bonafide).sum())

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sls_plugin.metrics.det import det_curve, equal_error_rate, min_cost, tie_aware_equal_error_rate, ties_across_classes
+from sls_plugin.metrics.det import (
+    det_curve,
+    equal_error_rate,
+    interpolated_equal_error_rate,
+    min_cost,
+    tie_aware_equal_error_rate,
+    ties_across_classes,
+)
 
 # Small integers tie often, floats hardly ever.
 SCORES = st.lists(st.one_of(st.integers(-3, 3).map(float), st.floats(-1e6, 1e6)), min_size=1, max_size=30)
@@ -27,6 +34,18 @@ def test_eer_is_that_of_the_plain_loop(bonafide, spoof):
 @given(SCORES, SCORES)
 def test_tie_aware_eer_is_that_of_the_plain_loop(bonafide, spoof):
     assert tie_aware_equal_error_rate(bonafide, spoof)[0] == naive_metrics.tie_aware_eer(bonafide, spoof)
+
+
+@given(SCORES, SCORES)
+def test_interpolated_eer_is_that_of_the_plain_loop(bonafide, spoof):
+    expected = naive_metrics.interpolated_eer(bonafide, spoof)
+    assert interpolated_equal_error_rate(bonafide, spoof) == pytest.approx(expected, abs=1e-12)
+
+
+def test_interpolated_eer_lies_on_the_line_between_two_thresholds():
+    # At 1 the rates are 0 and 1/2, at 2 they are 1/3 and 0: the lines meet at 1/5.
+    assert interpolated_equal_error_rate([1, 2, 3], [0, 1]) == pytest.approx(1 / 5)
+    assert interpolated_equal_error_rate([1, 1], [1, 1]) == 0.5
 
 
 @given(SCORES, SCORES)

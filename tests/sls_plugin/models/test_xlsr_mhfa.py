@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from detectors import build, float64_weights, n_parameters, train, waveforms
+from detectors import build, float64_weights, in_half_precision, n_parameters, train, waveforms
 from omegaconf import DictConfig, OmegaConf
 from reference import mhfa_reference
 from reference.synthetic_weights import fill_outside_backbone
@@ -76,7 +76,7 @@ def test_half_precision_gives_single_precision_scores_close_by(dtype: torch.dtyp
     model = XLSRMHFA(configuration()).eval()
     with torch.no_grad():
         expected = model(waveforms(8_000))
-        output = model.to(dtype)(waveforms(8_000))
+        output = in_half_precision(model, dtype, waveforms(8_000))(waveforms(8_000))
     assert output.dtype == torch.float32
     torch.testing.assert_close(output, expected, rtol=0.1, atol=0.1)
 

@@ -28,7 +28,7 @@ def identify(shapes: Shapes, config: dict[str, Any] | None) -> Comparison:
         return nearest(shapes)
     model = config["model"]
     detector = find_detector(model.get("_name"))
-    published = {"backbone": XLSR} | dict(detector.variant) if detector else {}
+    published = {"backbone": XLSR, "output_layer": "linear", "lora_rank": 0} | dict(detector.variant) if detector else {}
     if detector and detector.layout and all(model.get(key, value) == value for key, value in published.items()):
         return compare(detector.layout, shapes)
     return compare(Layout(str(model.get("_name", "")), "of no published layout", lambda shapes: shapes), shapes)

@@ -167,9 +167,11 @@ evaluate_track() {
     sls evaluate "$1" "$2/scores/$1.txt" --keys "$track_keys" --bootstrap 1000 --json "$2/scores/$1.json" >"$2/scores/$1.figures.txt"
 }
 
-# write_results DEST TITLE: DEST/RESULTS.md with all results so far; prints its table.
+# write_results DEST TITLE: DEST/RESULTS.md and RESULTS.json with all results so far, beside what is published; prints the table.
 write_results() {
-    python -m recipes.tools.results "$1" --title "$2"
+    local published=()
+    [ -z "${experiment_folder:-}" ] || published=(--published "$experiment_folder/published.yaml" --config "$config")
+    python -m recipes.tools.results "$1" --title "$2" "${published[@]}"
 }
 
 # The steps of a training recipe. Lists such as --seed and --tracks have commas between their items.

@@ -1,21 +1,20 @@
 """Write DEST/RESULTS.md: the metrics of all runs so far, their training, configuration and versions; print its table.
 
-python -m recipes.tools.results DEST --title TITLE
+python -m recipes.tools.results DEST --title TITLE [--published published.yaml --config NAME]
 
 A run is a folder DEST/seed*, or DEST itself after scoring without training. The page is made of its scores/*.json (written by
-`sls evaluate`), train.jsonl and training.yaml.
+`sls evaluate`), train.jsonl and training.yaml. DEST/RESULTS.json has the EER of each run, and what several runs give together.
 """
 
 import argparse
 import json
-import math
 import sys
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from datetime import timedelta
 from itertools import chain
 from pathlib import Path
-from statistics import mean, stdev
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -25,9 +24,11 @@ from protocols.corpora import find_corpus
 from protocols.files import replacing
 from recipes.tools.command import exit_status
 from recipes.tools.provenance import provenance
+from recipes.tools.seeds import Published, over_seeds, read_published
 from recipes.tools.training_log import Record, is_finished, read_log, validations
 
 Rows = list[tuple[str, ...]]
+Metrics = dict[str, dict[str, dict[str, Any]]]  # by track and run, as `sls evaluate --json` writes them
 HEADER = ("track", "phase", "run", "bona fide", "spoof", "EER (%)", "95 % interval", "min t-DCF")
 
 
@@ -36,46 +37,64 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="results.py", description=__doc__.splitlines()[0])
     parser.add_argument("dest", metavar="DEST", type=Path)
     parser.add_argument("--title", required=True)
+    parser.add_argument("--published", metavar="FILE", type=Path, help="published.yaml of the experiment")
+    parser.add_argument("--config", default="", help="configuration of the experiment, of which the published figures are")
     args = parser.parse_args(argv)
-    return exit_status("results.py", write_results, args.dest, args.title)
+    return exit_status("results.py", write_results, args.dest, args.title, args.published, args.config)
 
 
-def write_results(dest: Path, title: str) -> None:
+def write_results(dest: Path, title: str, published: Path | None = None, config: str = "") -> None:
     """Write the page of all runs below a folder. Raises DataError when there are no scores."""
     runs = sorted(dest.glob("seed*"), key=lambda run: int(run.name.removeprefix("seed"))) or [dest]
-    rows = score_rows(runs)
+    measured, reported = read_metrics(runs), read_published(published, config)
+    rows = score_rows(measured, reported)
     text = f"# {title}\n\n" + "\n".join(chain.from_iterable(sections(runs, rows)))
     with replacing(dest / "RESULTS.md") as temporary:
         temporary.write_text(text, encoding="utf-8")
+    with replacing(dest / "RESULTS.json") as temporary:
+        temporary.write_text(json.dumps(summary(measured, reported), indent=2) + "\n", encoding="utf-8")
     print("\n".join(table(HEADER, rows)))
     print(f"written: {dest / 'RESULTS.md'}")
 
 
-def score_rows(runs: Sequence[Path]) -> Rows:
-    """A row for each track and run, and for each track the mean over runs. Raises DataError when there are no scores."""
-    rows: Rows = []
-    eers = defaultdict(list)
+def read_metrics(runs: Sequence[Path]) -> Metrics:
+    """What has been evaluated. Raises DataError when nothing has."""
     tracks = sorted({path.stem for run in runs for path in run.glob("scores/*.json") if not path.name.endswith(".run.json")})
     if not tracks:
         raise DataError(f"{runs[0]}: no scores/*.json in it: score a track first")
-    for track in tracks:
-        for run in runs:
-            path = run / "scores" / f"{track}.json"
-            if path.exists():
-                metrics = json.loads(path.read_text(encoding="utf-8"))
-                eers[track].append(metrics["eer"])
-                rows.append(_score_row(track, run.name, metrics))
-        if (n_runs := len(eers[track])) > 1:
-            rows.append((track, "", f"mean of {n_runs}", "", "", *percent(mean(eers[track]), mean_interval(eers[track])), ""))
+    paths = {track: {run.name: run / "scores" / f"{track}.json" for run in runs} for track in tracks}
+    return {
+        track: {run: json.loads(path.read_text(encoding="utf-8")) for run, path in of_runs.items() if path.exists()}
+        for track, of_runs in paths.items()
+    }
+
+
+def score_rows(measured: Metrics, reported: Mapping[str, Published]) -> Rows:
+    """A row for each track and run; for each track statistics over several runs, and the published figures."""
+    rows: Rows = []
+    for track, of_runs in measured.items():
+        rows += [_score_row(track, run, metrics) for run, metrics in of_runs.items()]
+        if len(of_runs) > 1:
+            together = over_seeds([metrics["eer"] for metrics in of_runs.values()])
+            n_runs = together.n_runs
+            rows.append((track, "", f"mean of {n_runs}", "", "", *percent(together.mean, together.mean_interval), ""))
+            rows.append((track, "", f"standard deviation of {n_runs}", "", "", _percent(together.standard_deviation), "", ""))
+            rows.append((track, "", f"best of {n_runs}", "", "", _percent(together.best), "", ""))
+        if track in reported:
+            rows += [(track, "", name, "", "", _percent(eer), "", "") for name, eer in reported[track].rows()]
     return rows
 
 
-def mean_interval(values: Sequence[float]) -> tuple[float, float]:
-    """95 % confidence interval of the mean of a few rates (Student's t), clipped to [0, 1]."""
-    from scipy.stats import t  # slow to import
-
-    half = t.ppf(0.975, len(values) - 1) * stdev(values) / math.sqrt(len(values))
-    return max(0.0, mean(values) - half), min(1.0, mean(values) + half)
+def summary(measured: Metrics, reported: Mapping[str, Published]) -> dict[str, Any]:
+    """By track, as fractions: EERs of the runs, statistics over several, published figures; None for what is not known."""
+    return {
+        track: {
+            "runs": (eers := {run: metrics["eer"] for run, metrics in of_runs.items()}),
+            "over_seeds": asdict(over_seeds(list(eers.values()))) if len(eers) > 1 else None,
+            "published": asdict(reported[track]) if track in reported else None,
+        }
+        for track, of_runs in measured.items()
+    }
 
 
 def sections(runs: Sequence[Path], rows: Rows) -> Iterator[list[str]]:
@@ -112,7 +131,11 @@ def _score_row(track: str, run: str, metrics: Mapping[str, Any]) -> tuple[str, .
 
 
 def percent(eer: float, interval: Sequence[float]) -> tuple[str, str]:
-    return f"{100 * eer:.2f}", f"[{100 * interval[0]:.2f}, {100 * interval[1]:.2f}]"
+    return _percent(eer), f"[{_percent(interval[0])}, {_percent(interval[1])}]"
+
+
+def _percent(rate: float) -> str:
+    return f"{100 * rate:.2f}"
 
 
 def _training_row(run: str, log: Sequence[Record], metric: str) -> tuple[str, ...]:

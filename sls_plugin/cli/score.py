@@ -36,8 +36,8 @@ a stream, such as a microphone: a row per second, of the 4.04 s before it:
       sls score checkpoint_best.pt - --stream --windows 4.04 --hop 1
 
 A higher score means more bona fide. It is the score that the detector's authors publish:
-log p(bona fide) for SLS and RawNet2, p(bona fide) for xlsr_linear and the prosody encoder, else a
-logit.
+log p(bona fide) for SLS and RawNet2, p(bona fide) for xlsr_linear and the prosody encoder, the
+cosine after training with oc_softmax or am_softmax, else a logit.
 
 Scores are kept in FILE.partial until all trials are scored; --resume continues a run that was
 stopped, and gives the same scores; it also tries broken recordings again, and refuses recordings

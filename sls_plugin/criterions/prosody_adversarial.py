@@ -9,7 +9,6 @@ from typing import Any, Optional
 import torch
 from fairseq.criterions import register_criterion
 from fairseq.dataclass import FairseqDataclass
-from fairseq.logging import metrics
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -143,8 +142,4 @@ class ProsodyAdversarial(DetectionCriterion):
     @staticmethod
     def reduce_metrics(logging_outputs: Sequence[dict[str, Any]]) -> None:
         """`loss` is that of the classes, so that runs with different lambda compare; `content_loss` is the discriminator's."""
-        n_trials = sum(int(log["nsentences"]) for log in logging_outputs)
-        for name, summed in MEANS.items():
-            if summed in logging_outputs[0]:  # without a clip too, otherwise fairseq logs a loss of -1
-                total = sum(float(log[summed]) for log in logging_outputs)
-                metrics.log_scalar(name, total / max(n_trials, 1), n_trials, priority=2, round=6)
+        DetectionCriterion.log_means(logging_outputs, MEANS)

@@ -40,7 +40,7 @@ class Description:
     checkpoint_sha256: str
     written_by: str = f"sls-plugin {version('sls-plugin')}"
     sample_rate: int = SAMPLE_RATE
-    logits: str = "B x 2: spoof, bona fide; log-probabilities where the detector gives such"
+    logits: str = "B x 2: spoof, bona fide; log-probabilities or cosines where the detector gives such"
     scores: str = "what the detector's authors write; higher means more bona fide"
     log_likelihood_ratios: str = "logit of bona fide minus logit of spoof, natural logarithm, uncalibrated"
 

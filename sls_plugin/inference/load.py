@@ -69,11 +69,13 @@ def build_model(config: dict[str, Any], tensors: dict[str, Tensor], path: str | 
 
     import sls_plugin.models  # noqa: F401  (registers them)
     from sls_plugin.inference.settings import SkipWeightInit, building, model_settings, require_finite
+    from sls_plugin.modules.lora import merge_adapters
 
     with building(path), SkipWeightInit():
         model = ARCH_MODEL_REGISTRY[config["_name"]].build_model(model_settings(config), None)
         model.load_state_dict(tensors, strict=True)
         require_finite(tensors, path)
+    merge_adapters(model)
     return model.eval()
 
 

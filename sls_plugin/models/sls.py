@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from protocols import DataError, SettingError
+from sls_plugin.modules.output_layer import build_output_layer
 from sls_plugin.modules.precision import at_least_float32
 from sls_plugin.modules.time_pooling import TimePooling
 
@@ -48,7 +49,7 @@ class SLS(BackboneDetector):
     """Sensitive layer selection: layer outputs, gated and summed > BatchNorm > max-pool > two linear layers > log-softmax.
 
     Tensor names are those of the published checkpoints. With pooling over time it takes clips of any length.
-    Output: log-probabilities, B x 2 (spoof, bona fide).
+    Output: log-probabilities, or the cosines of another `output_layer`, B x 2 (spoof, bona fide).
     """
 
     def __init__(self, cfg: SLSConfig) -> None:
@@ -73,7 +74,7 @@ class SLS(BackboneDetector):
                 raise SettingError("--layer-fusion softmax weighs every layer: set --encoder-layerdrop 0")
             self.hidden_state_weights = nn.Parameter(torch.zeros(self.ssl_model.n_layers + 1))
         self.fc1 = nn.Linear(n_pooled, n_features)
-        self.fc3 = nn.Linear(n_features, 2)
+        self.fc3 = build_output_layer(self.output_layer, n_features)
         self.scale_head_learning_rate()
 
     def _pooled_frames(self, max_samples: int) -> int:
@@ -112,11 +113,13 @@ class SLS(BackboneDetector):
         return self.ssl_model.layer_outputs(source)
 
     def head(self, states: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
-        """The classifier on top of `states` (paper section 3.2): log-probabilities, B x 2, and layer weights, L x B."""
+        """The classifier on top of `states` (paper section 3.2): outputs, B x 2, and layer weights, L x B."""
         fused, layer_weights = self.fuse(states)
         x = F.selu(self.first_bn(fused.unsqueeze(1)))  # B x 1 x T x C
         x = F.max_pool2d(x, POOL).flatten(1) if self.time_pooling is None else self.time_pooling(x.squeeze(1))
         x = F.selu(self.fc1(x))  # B x C
+        if self.output_layer != "linear":
+            return self.fc3(x), layer_weights
         x = F.selu(self.fc3(x))  # B x 2
         return F.log_softmax(x.float(), dim=1), layer_weights
 

@@ -32,7 +32,10 @@ class XLSRAASIST(SpectroTemporalGraphs, BackboneDetector):
     """
 
     def __init__(self, cfg: XLSRAASISTConfig) -> None:
-        super().__init__(N_PROJECTED // POOL, N_CHANNELS, spectral_pool_ratio=0.5, temporal_pool_ratio=0.5, joint_pool_ratio=0.5)
+        super().__init__(
+            N_PROJECTED // POOL, N_CHANNELS, spectral_pool_ratio=0.5, temporal_pool_ratio=0.5, joint_pool_ratio=0.5,
+            output_layer=str(cfg.output_layer),
+        )  # fmt: skip
         self.cfg = cfg
         self.ssl_model = build_backbone(cfg)
         self.min_samples = self.ssl_model.min_samples(POOL)

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from protocols import DataError
 from sls_plugin.modules.conformer import ConformerBlock, sinusoids
+from sls_plugin.modules.output_layer import build_output_layer
 from sls_plugin.modules.precision import at_least_float32
 
 from .backbones import BackboneDetector, BackboneDetectorConfig, build_backbone
@@ -40,7 +41,7 @@ class XLSRConformerTCM(BackboneDetector):
         self.min_samples = self.ssl_model.min_samples(1)
         self.LL = nn.Linear(self.ssl_model.n_features, N_CHANNELS)
         self.first_bn = nn.BatchNorm2d(1)
-        self.conformer = Conformer()
+        self.conformer = Conformer(self.output_layer)
         self.scale_head_learning_rate()
 
     def forward(self, source: Tensor) -> Tensor:
@@ -57,13 +58,13 @@ class XLSRConformerTCM(BackboneDetector):
 class Conformer(nn.Module):
     """Logits of frames, B x T x C to B x 2."""
 
-    def __init__(self) -> None:
+    def __init__(self, output_layer: str) -> None:
         super().__init__()
         # Fixed, but a parameter in the published files.
         self.positional_emb = nn.Parameter(sinusoids(N_POSITIONS, N_CHANNELS).unsqueeze(0), requires_grad=False)
         self.class_token = nn.Parameter(torch.rand(1, N_CHANNELS))
         self.encoder_blocks = nn.ModuleList(ConformerBlock(N_CHANNELS, N_HEADS) for _ in range(N_BLOCKS))
-        self.fc5 = nn.Linear(N_CHANNELS, 2)
+        self.fc5 = build_output_layer(output_layer, N_CHANNELS)
 
     def forward(self, x: Tensor) -> Tensor:
         n_frames = x.shape[1]

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from fairseq.models import register_model, register_model_architecture
 from torch import Tensor, nn
 
+from sls_plugin.modules.output_layer import build_output_layer
 from sls_plugin.modules.time_pooling import Pooling, TimePooling
 
 from .backbones import BackboneDetector, BackboneDetectorConfig, build_backbone
@@ -46,7 +47,9 @@ class XLSRLinear(BackboneDetector):
         self.min_samples = self.ssl_model.min_samples(1)
         n_features = self.ssl_model.n_features
         self.time_pooling = TimePooling(str(cfg.pooling), n_features)
-        self.classifier = nn.Sequential(nn.Linear(n_features, N_HIDDEN), nn.ReLU(), nn.Dropout(DROPOUT), nn.Linear(N_HIDDEN, 2))
+        self.classifier = nn.Sequential(
+            nn.Linear(n_features, N_HIDDEN), nn.ReLU(), nn.Dropout(DROPOUT), build_output_layer(self.output_layer, N_HIDDEN)
+        )
         self.scale_head_learning_rate()
 
     def forward(self, source: Tensor) -> Tensor:
@@ -59,8 +62,8 @@ class XLSRLinear(BackboneDetector):
         return self.classifier(self.time_pooling(features)).float()
 
     def scores(self, output: Tensor) -> Tensor:
-        """p(bona fide), as the authors write it, in single precision; B."""
-        return output.softmax(dim=1)[:, 1]
+        """p(bona fide), as the authors write it, in single precision, or the cosine; B."""
+        return output.softmax(dim=1)[:, 1] if self.output_layer == "linear" else super().scores(output)
 
 
 @register_model_architecture("xlsr_linear", "xlsr_linear_300m")

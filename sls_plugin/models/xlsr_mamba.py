@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from protocols import SettingError
 from sls_plugin.modules.mamba import MambaLayer
+from sls_plugin.modules.output_layer import build_output_layer
 from sls_plugin.modules.precision import at_least_float32
 
 from .backbones import BackboneDetector, BackboneDetectorConfig, build_backbone
@@ -45,7 +46,7 @@ class XLSRMamba(BackboneDetector):
         self.min_samples = self.ssl_model.min_samples(1)
         self.LL = nn.Linear(self.ssl_model.n_features, cfg.mamba_features)
         self.first_bn = nn.BatchNorm2d(1)
-        self.conformer = DualColumnMamba(cfg.mamba_features, cfg.mamba_layers // 2)
+        self.conformer = DualColumnMamba(cfg.mamba_features, cfg.mamba_layers // 2, self.output_layer)
         self.scale_head_learning_rate()
 
     def forward(self, source: Tensor) -> Tensor:
@@ -63,7 +64,7 @@ class XLSRMamba(BackboneDetector):
 class DualColumnMamba(nn.Module):
     """Two stacks of Mamba layers, one forwards and one backwards in time, each with attention pooling; then the classifier."""
 
-    def __init__(self, n_features: int, n_layers: int) -> None:
+    def __init__(self, n_features: int, n_layers: int, output_layer: str) -> None:
         super().__init__()
         self.forward_layers = nn.ModuleList(MambaLayer(n_features, n_layers) for _ in range(n_layers))
         self.backward_layers = nn.ModuleList(MambaLayer(n_features, n_layers) for _ in range(n_layers))
@@ -73,7 +74,7 @@ class DualColumnMamba(nn.Module):
         self.f_attention_pool = nn.Linear(n_features, 1)
         self.b_attention_pool = nn.Linear(n_features, 1)
         self.LL = nn.Linear(2 * n_features, n_features)
-        self.classifier = nn.Linear(n_features, 2)
+        self.classifier = build_output_layer(output_layer, n_features)
 
     def forward(self, x: Tensor) -> Tensor:
         """Features (B x T x F) to logits (B x 2)."""

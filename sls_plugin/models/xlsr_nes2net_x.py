@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from protocols import SettingError
+from sls_plugin.modules.output_layer import build_output_layer
 from sls_plugin.modules.precision import at_least_float32
 
 from .backbones import BackboneDetector, BackboneDetectorConfig, build_backbone
@@ -38,7 +39,7 @@ class XLSRNes2NetX(BackboneDetector):
         if self.ssl_model.n_features % N_CHUNKS**2:
             n_features = f"a backbone of {self.ssl_model.n_features} features"
             raise SettingError(f"{n_features}: Nes2Net-X needs a multiple of {N_CHUNKS**2}: choose another --w2v-path or --arch")
-        self.Nested_Res2Net_TDNN = Nest(self.ssl_model.n_features)
+        self.Nested_Res2Net_TDNN = Nest(self.ssl_model.n_features, self.output_layer)
         self.scale_head_learning_rate()
 
     def forward(self, source: Tensor) -> Tensor:
@@ -54,13 +55,13 @@ class XLSRNes2NetX(BackboneDetector):
 class Nest(nn.Module):
     """Chunks of features, each through a block of its own, together with what the chunk before it has become; B x C x T."""
 
-    def __init__(self, n_features: int) -> None:
+    def __init__(self, n_features: int, output_layer: str) -> None:
         super().__init__()
         n_channels = n_features // N_CHUNKS
         self.Build_in_Res2Nets = nn.ModuleList(Block(n_channels) for _ in range(N_CHUNKS - 1))
         self.bns = nn.ModuleList(nn.BatchNorm1d(n_channels) for _ in range(N_CHUNKS - 1))
         self.bn = nn.BatchNorm1d(n_features)
-        self.fc = nn.Linear(n_features, 2)
+        self.fc = build_output_layer(output_layer, n_features)
 
     def forward(self, x: Tensor) -> Tensor:
         *chunks, last = x.chunk(N_CHUNKS, dim=1)

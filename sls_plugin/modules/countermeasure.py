@@ -6,12 +6,13 @@ from protocols import DataError
 
 
 class Countermeasure(nn.Module):
-    """A countermeasure: waveforms (B x samples, float, 16 kHz) to B x 2 (spoof, bona fide), logits or log-probabilities.
+    """A countermeasure: waveforms (B x samples, float, 16 kHz) to B x 2 (spoof, bona fide), logits, log-probabilities or cosines.
 
     Clips of fewer than `min_samples` samples raise DataError.
     """
 
     min_samples: int
+    output_layer = "linear"  # what the last layer computes: logits, or the cosines that `modules/output_layer.py` describes
     returns_features = False  # whether `forward(source, with_features=True)` returns the output and the features, B x C
 
     def scores(self, output: Tensor) -> Tensor:
@@ -19,7 +20,7 @@ class Countermeasure(nn.Module):
         return output[:, 1]
 
     def log_likelihood_ratios(self, output: Tensor) -> Tensor:
-        """Logit of bona fide minus logit of spoof, uncalibrated; B."""
+        """Output of bona fide minus output of spoof, uncalibrated; B."""
         return output[:, 1] - output[:, 0]
 
     def forward_with_layer_weights(self, source: Tensor) -> tuple[Tensor, Tensor | None]:

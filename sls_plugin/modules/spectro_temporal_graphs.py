@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from .fairseq_detector import FairseqDetector
 from .graph_attention import GraphAttention, GraphPool, HeterogeneousGraphAttention
+from .output_layer import build_output_layer
 
 N_HIDDEN = 32  # features of a node in the heterogeneous graphs
 Nodes = tuple[Tensor, Tensor, Tensor]  # of frames, of bands, the master: each B x nodes x C
@@ -17,7 +18,13 @@ class SpectroTemporalGraphs(FairseqDetector):
     """
 
     def __init__(
-        self, n_bands: int, n_channels: int, spectral_pool_ratio: float, temporal_pool_ratio: float, joint_pool_ratio: float
+        self,
+        n_bands: int,
+        n_channels: int,
+        spectral_pool_ratio: float,
+        temporal_pool_ratio: float,
+        joint_pool_ratio: float,
+        output_layer: str = "linear",
     ) -> None:
         super().__init__()
         self.pos_S = nn.Parameter(torch.randn(1, n_bands, n_channels))  # bands have an order in their graph, frames have none
@@ -35,7 +42,7 @@ class SpectroTemporalGraphs(FairseqDetector):
         self.pool_hS2, self.pool_hT2 = GraphPool(joint_pool_ratio, N_HIDDEN), GraphPool(joint_pool_ratio, N_HIDDEN)
         self.branch_dropout = nn.Dropout(0.2)
         self.readout_dropout = nn.Dropout(0.5)
-        self.out_layer = nn.Linear(5 * N_HIDDEN, 2)
+        self.out_layer = build_output_layer(output_layer, 5 * N_HIDDEN)
 
     def graph_logits(self, bands: Tensor, frames: Tensor) -> Tensor:
         """Logits, B x 2, of features per band (B x bands x C) and per frame (B x frames x C)."""

@@ -66,8 +66,19 @@ def _missing_parts(cfg: DictConfig) -> Iterator[str]:
     criterions = [name for name, kind in CRITERION_REGISTRY.items() if issubclass(kind, DetectionCriterion)]
     if _name_of(cfg.criterion) not in criterions:
         yield f"--criterion {_name_of(cfg.criterion)}: choose from {', '.join(sorted(criterions))}"
+    yield from _output_layer_problems(cfg)
     if _name_of(cfg.optimizer) is None:
         yield "--optimizer is missing: add it, such as --optimizer l2_adam"
+
+
+def _output_layer_problems(cfg: DictConfig) -> Iterator[str]:
+    criterion, model = _name_of(cfg.criterion), _name_of(cfg.model)
+    needed = CRITERION_REGISTRY[criterion].output_layer
+    chosen = str(cfg.model.get("output_layer", "linear"))
+    if "output_layer" not in cfg.model and needed != chosen:
+        yield f"--criterion {criterion}: --arch {model} has no --output-layer: use one with a backbone, such as sls_xlsr_300m"
+    elif needed != chosen:
+        yield f"--criterion {criterion} with --output-layer {chosen}: it trains --output-layer {needed}: give that"
 
 
 def _name_of(part: DictConfig | str | None) -> str | None:

@@ -49,6 +49,7 @@ PUBLISHED = {
     "xlsr_linear_300m": "--rawboost-algorithm 0 --max-samples 80000 --padding zero --normalize --class-weights balanced "
     "--clip-norm 1 --weight-decay 0 --freeze-below-layer 2 --lr-scheduler two_stage --lr 5e-4,2e-5",
     "xlsr_conformer_tcm_300m": "--rawboost-algorithm 5 --max-samples 66800",
+    "xlsr_mhfa_300m": "--rawboost-algorithm 3 --freeze-backbone --class-weights balanced --lr 1e-4",
     "xlsr_nes2net_x_300m": "--rawboost-algorithm 4 --lr 2.5e-7",
     "aasist": RAW_WAVEFORM,
     "aasist_l": RAW_WAVEFORM,

@@ -13,6 +13,7 @@ EXPERIMENTS = ROOT / "recipes" / "experiments"
 CONFIGS = {path.relative_to(EXPERIMENTS) for path in EXPERIMENTS.glob("*/config/*.yaml")}
 OWN = {  # not the authors'
     "channels/paper", "sanity/tiny", "sanity/xlsr", "softmax_fusion/paper", "sls/v1", "sls/v2", "sls/v2_clean_validation",
+    "xlsr_mhfa/frozen", "xlsr_mhfa/fine_tuned",
 }  # fmt: skip
 
 

@@ -125,6 +125,11 @@ def test_a_second_run_repeats_nothing_and_more_seeds_make_a_mean(finished) -> No
     table = rows(dest)
     eers = [float(table["in-the-wild", f"seed{seed}"][5]) for seed in (1234, 1235, 1236)]
     assert float(table["in-the-wild", "mean of 3"][5]) == pytest.approx(np.mean(eers), abs=0.01)
+    assert float(table["in-the-wild", "standard deviation of 3"][5]) == pytest.approx(np.std(eers, ddof=1), abs=0.01)
+    assert float(table["in-the-wild", "best of 3"][5]) == min(eers)
+    assert table["in-the-wild", "published best"][5] == "7.46"
+    assert table["in-the-wild", "published mean, unknown number of runs"][5] == "8.87"
+    assert json.loads((dest / "RESULTS.json").read_text())["in-the-wild"]["over_seeds"]["n_runs"] == 3
     weights = [
         torch.load(dest / f"seed{seed}/checkpoints/checkpoint_best.pt", weights_only=True)["model"] for seed in (1234, 1235)
     ]

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
+from protocols import SettingError
+
 from .freezing import Freezable
 
 
@@ -38,6 +40,10 @@ class Backbone(Freezable, ABC):
     def run_layer(self, layer: nn.Module, x: Tensor) -> Tensor:
         """The output of a layer for its input, both T x B x C."""
         return layer(x)
+
+    def attention_projections(self) -> Iterator[nn.Linear]:
+        """Yields the projections of queries and values in all layers, for `--lora-rank`."""
+        raise SettingError(f"--lora-rank: the backbone {type(self).__name__} takes no adapters: leave it out")
 
     def pack_weights(self) -> None:
         """Prepare for faster scoring on a CPU; afterwards the network can only be used for inference."""

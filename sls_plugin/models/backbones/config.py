@@ -48,6 +48,10 @@ class BackboneConfig(FairseqDataclass):
         },
     )
     freeze_below_layer: int = field(default=0, metadata={"help": "freeze transformer layers 0 to K-1 and everything before them"})
+    lora_rank: int = field(
+        default=0,
+        metadata={"help": "train adapters of this rank on the attention's queries and values in place of the backbone (LoRA)"},
+    )
     checkpoint_activations: bool = field(
         default=False, metadata={"help": "recompute activations in the backward pass: less memory, a third more time"}
     )

@@ -5,6 +5,7 @@ from typing import Any
 
 from protocols import SettingError
 from sls_plugin.modules.fairseq_detector import FairseqDetector
+from sls_plugin.modules.output_layer import OutputLayer
 from sls_plugin.optim.l2_adam import set_parameter_options
 
 from .backbone import Backbone
@@ -13,10 +14,17 @@ from .config import BackboneConfig
 
 @dataclass
 class BackboneDetectorConfig(BackboneConfig):
-    """The backbone, and the learning rate of the head on top of it."""
+    """The backbone, and the learning rate and last layer of the head on top of it."""
 
     head_lr_scale: float = field(
         default=1.0, metadata={"help": "learning rate of the head, as a multiple of --lr (needs --optimizer l2_adam or adamw)"}
+    )
+    output_layer: OutputLayer = field(
+        default="linear",
+        metadata={
+            "help": "last layer of the head: linear, cosines with a direction per class (for --criterion am_softmax), or the "
+            "cosine with one direction (for --criterion oc_softmax)"
+        },
     )
 
 
@@ -25,6 +33,10 @@ class BackboneDetector(FairseqDetector):
 
     cfg: BackboneDetectorConfig
     ssl_model: Backbone  # its name in the published checkpoints
+
+    @property
+    def output_layer(self) -> str:
+        return str(self.cfg.output_layer)
 
     def cfg_for_checkpoint(self) -> dict[str, Any]:
         """The backbone's configuration: scoring needs no pre-trained file."""

@@ -1,10 +1,11 @@
-"""Freezing: which parts of a backbone stay as pre-trained, and until when."""
+"""Freezing: which parts of a backbone stay as pre-trained, and until when; adapters are trained in their place."""
 
 from collections.abc import Sequence
 
 from torch import nn
 
 from protocols import SettingError
+from sls_plugin.modules.lora import adapters
 from sls_plugin.optim.l2_adam import set_parameter_options
 
 from .config import BackboneConfig
@@ -13,7 +14,7 @@ from .config import BackboneConfig
 class Freezable(nn.Module):
     """A pre-trained network that can be frozen: all of it, all parts below a layer, or all of it for the first updates.
 
-    Frozen parts stay in evaluation mode, without dropout.
+    Frozen parts stay in evaluation mode, without dropout. With adapters all parts are frozen but these.
     """
 
     layers: Sequence[nn.Module]  # from the lowest on
@@ -32,12 +33,16 @@ class Freezable(nn.Module):
             raise SettingError(f"--freeze-below-layer {cfg.freeze_below_layer}: the backbone has {n_layers} layers")
         if cfg.freeze_backbone_updates < 0:
             raise SettingError(f"--freeze-backbone-updates {cfg.freeze_backbone_updates}: must be >= 0")
-        if cfg.freeze_backbone:
+        if cfg.lora_rank and (cfg.freeze_backbone or cfg.freeze_below_layer):
+            raise SettingError("--lora-rank freezes the backbone itself: leave out --freeze-backbone and --freeze-below-layer")
+        if cfg.freeze_backbone or cfg.lora_rank:
             self.frozen += self.children()
         elif cfg.freeze_below_layer:
             self.frozen += [*self.front_end, *self.layers[: cfg.freeze_below_layer]]
         for part in self.frozen:
             part.requires_grad_(False)
+        for adapter in adapters(self):
+            adapter.requires_grad_(True)
         if cfg.freeze_backbone_updates:  # the optimiser counts updates, and skips these parameters at first
             set_parameter_options(self.parameters(), frozen_updates=cfg.freeze_backbone_updates)
 

@@ -1,6 +1,7 @@
 """The backbones by name."""
 
 from protocols import SettingError
+from sls_plugin.modules.lora import add_adapter
 
 from .backbone import Backbone
 from .config import BackboneConfig
@@ -15,7 +16,7 @@ def register_backbone(backbone: type[Backbone]) -> type[Backbone]:
 
 
 def build_backbone(cfg: BackboneConfig) -> Backbone:
-    """The backbone that the settings describe, frozen as they say, with the weights of `w2v_path`.
+    """The backbone that the settings describe, with their adapters, frozen as they say, with the weights of `w2v_path`.
 
     With `w2v_args`, as in a detector's checkpoint, it is built from these alone, with random weights.
     """
@@ -23,5 +24,8 @@ def build_backbone(cfg: BackboneConfig) -> Backbone:
     if name not in BACKBONES:
         raise SettingError(f"--backbone {name}: no such backbone: choose from {', '.join(sorted(BACKBONES))}")
     backbone = BACKBONES[name](cfg)
+    if cfg.lora_rank:
+        for linear in backbone.attention_projections():
+            add_adapter(linear, cfg.lora_rank)
     backbone.freeze()
     return backbone.train()

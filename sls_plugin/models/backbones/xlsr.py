@@ -3,7 +3,7 @@
 Baevski et al., "wav2vec 2.0" (NeurIPS 2020); Babu et al., "XLS-R" (Interspeech 2022).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from fairseq.modules import GradMultiply, gelu
@@ -71,6 +71,11 @@ class XLSR(Backbone):
         except RuntimeError as error:
             reason = first_misfit(error)
             raise CheckpointError(f"{self.cfg.w2v_path}: tensors do not fit its own configuration ({reason})") from None
+
+    def attention_projections(self) -> Iterator[nn.Linear]:
+        for layer in self.layers:
+            yield layer.self_attn.q_proj
+            yield layer.self_attn.v_proj
 
     def pack_weights(self) -> None:
         for layer in self.layers:

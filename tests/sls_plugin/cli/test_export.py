@@ -30,7 +30,7 @@ onnxruntime = pytest.importorskip("onnxruntime", reason="exported detectors need
 pytest.importorskip("onnxscript", reason="exporting needs the packages of the extra `onnx`")
 
 XLSR_DETECTORS = dict.fromkeys(("sls_xlsr_300m", "xlsr_linear_300m", "xlsr_aasist_300m", "xlsr_nes2net_x_300m"), ())
-XLSR_DETECTORS |= {"xlsr_conformer_tcm_300m": (), "xlsr_mamba_300m": ("--mamba-layers", "4")}
+XLSR_DETECTORS |= {"xlsr_conformer_tcm_300m": (), "xlsr_mhfa_300m": (), "xlsr_mamba_300m": ("--mamba-layers", "4")}
 OTHERS = ("aasist_l", "rawgat_st", "rawnet2", "prosody_encoder")
 N_SAMPLES = dict.fromkeys(XLSR_DETECTORS, 4000) | dict.fromkeys(OTHERS, 5200)
 MODULES_OF_TRAINING = ("fairseq", "omegaconf", "hydra", "onnx", "onnxscript", "sls_plugin.tasks", "sls_plugin.models")

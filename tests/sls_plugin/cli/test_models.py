@@ -51,7 +51,7 @@ def test_parameters_and_cost_are_those_of_the_model(card):
 
 def test_every_registered_detector_is_listed():
     registered = {arch for arch, model in ARCH_MODEL_REGISTRY.items() if model.__module__.startswith("sls_plugin.")}
-    of_any_backbone = {"sls", "xlsr_aasist", "xlsr_mamba", "xlsr_linear", "xlsr_nes2net_x", "xlsr_conformer_tcm"}
+    of_any_backbone = {"sls", "xlsr_aasist", "xlsr_mamba", "xlsr_linear", "xlsr_nes2net_x", "xlsr_conformer_tcm", "xlsr_mhfa"}
     sized = registered - of_any_backbone
     assert CARDS.keys() == sized
     assert set.union(*(detector.names for detector in DETECTORS)) == registered

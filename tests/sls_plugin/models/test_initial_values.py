@@ -27,6 +27,7 @@ CONSTANT = {
     rf"{NORM}\.(bias|running_mean|num_batches_tracked)": 0.0,
     r"mixer\.D": 1.0,
     r"pos_embed": 0.0,
+    r"mhfa\.weights_[kv]": 0.0,
 } | {rf"weighted_sum\.{number}": 1 / (number + 2) for number in range(7)}
 UNIFORM = {
     r"mixer\.out_proj\.weight": lambda inputs: 1 / math.sqrt(6 * inputs),  # six layers add to a residual stream
@@ -34,7 +35,7 @@ UNIFORM = {
 }
 HEADS = (
     "sls_xlsr_300m", "xlsr_aasist_300m", "xlsr_mamba_300m", "xlsr_linear_300m", "xlsr_nes2net_x_300m",
-    "xlsr_conformer_tcm_300m",
+    "xlsr_conformer_tcm_300m", "xlsr_mhfa_300m",
     "aasist", "rawgat_st", "rawnet2", "prosody_encoder",
 )  # fmt: skip
 

@@ -29,7 +29,12 @@ def test_the_recipe_of_the_tests_is_supported(data: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ("--criterion cross_entropy", "--criterion cross_entropy: choose from prosody_adversarial, weighted_cross_entropy"),
+        ("--criterion cross_entropy", "--criterion cross_entropy: choose from am_softmax, oc_softmax, prosody_adversarial,"),
+        ("--criterion oc_softmax", "--criterion oc_softmax with --output-layer linear: it trains --output-layer one_class: give"),
+        ("--criterion am_softmax --output-layer one_class", "--criterion am_softmax with --output-layer one_class: it trains "),
+        ("--output-layer cosine", "--criterion weighted_cross_entropy with --output-layer cosine: it trains --output-layer"),
+        ("--arch rawnet2 --criterion oc_softmax", "--criterion oc_softmax: --arch rawnet2 has no --output-layer: use one with a"),
+        ("--arch prosody_encoder --criterion am_softmax", "--criterion am_softmax: --arch prosody_encoder has no --output-layer"),
         ("--num-shards 2 --shard-id 0", "--num-shards: fairseq would score every trial in each shard: use `sls score"),
         ("--max-valid-steps 3", "--max-valid-steps: the EER needs all trials: remove the option"),
         ("--fp16 --fp16-no-flatten-grads", "--fp16, --bf16 and --amp need a GPU: leave them out"),

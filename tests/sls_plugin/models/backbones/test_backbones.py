@@ -30,6 +30,7 @@ HEADS = {
     "xlsr_linear_300m": (),
     "xlsr_nes2net_x_300m": (),
     "xlsr_conformer_tcm_300m": (),
+    "xlsr_mhfa_300m": ("--mhfa-heads", "2"),
 }
 
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 import torch
 from fairseq.optim import register_optimizer
 
-from .l2_adam import L2Adam, L2AdamConfig
+from .l2_adam import AdamConfig, L2Adam
 
 
 @dataclass
-class AdamWConfig(L2AdamConfig):
-    """The settings of AdamW, with PyTorch's defaults."""
+class AdamWConfig(AdamConfig):
+    """The weight decay of PyTorch."""
 
     weight_decay: float = field(default=0.01, metadata={"help": "decay of the weights, apart from the gradient"})
 

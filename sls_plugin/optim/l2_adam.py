@@ -35,13 +35,19 @@ def require_parameter_options(optimizer: FairseqOptimizer, parameters: Iterable[
 
 
 @dataclass
-class L2AdamConfig(FairseqDataclass):
-    """The settings of Adam, with the defaults of the published recipes."""
+class AdamConfig(FairseqDataclass):
+    """The settings of Adam that do not depend on how weights decay."""
 
     adam_betas: str = field(default="(0.9, 0.999)", metadata={"help": "decay rates of the first and second moments"})
     adam_eps: float = field(default=1e-8, metadata={"help": "added to the denominator for numerical stability"})
-    weight_decay: float = field(default=1e-4, metadata={"help": "L2 penalty, added to the gradient"})
     lr: list[float] = II("optimization.lr")
+
+
+@dataclass
+class L2AdamConfig(AdamConfig):
+    """The weight decay of the published recipes."""
+
+    weight_decay: float = field(default=1e-4, metadata={"help": "L2 penalty, added to the gradient"})
 
 
 @register_optimizer("l2_adam", dataclass=L2AdamConfig)
@@ -53,7 +59,7 @@ class L2Adam(FairseqOptimizer):
 
     algorithm = torch.optim.Adam
 
-    def __init__(self, cfg: L2AdamConfig, params: Iterable[nn.Parameter]) -> None:
+    def __init__(self, cfg: AdamConfig, params: Iterable[nn.Parameter]) -> None:
         super().__init__(cfg)
         groups = defaultdict(list)
         for parameter in params:

@@ -14,6 +14,7 @@ from detectors import (
     float64_weights,
     golden_output,
     in_float64,
+    in_half_precision,
     n_parameters,
     train,
     two_classes,
@@ -213,7 +214,7 @@ def test_half_precision_gives_single_precision_scores_close_by() -> None:
     model = filled("aasist_l")
     with torch.no_grad():
         expected = model(waveforms(5_000))
-        output = model.to(torch.bfloat16)(waveforms(5_000))
+        output = in_half_precision(model, torch.bfloat16, waveforms(5_000))(waveforms(5_000))
     assert output.dtype == torch.float32
     torch.testing.assert_close(output, expected, rtol=0.1, atol=0.1)
 

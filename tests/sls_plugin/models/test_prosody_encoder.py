@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from detectors import assert_published_names, build, float64_weights, n_parameters, train, waveforms
+from detectors import assert_published_names, build, float64_weights, in_half_precision, n_parameters, train, waveforms
 from reference.prosody_reference import reference_logits, reference_mel_spectrogram
 from reference.synthetic_weights import fill_outside_backbone
 from torch import Tensor, nn
@@ -81,7 +81,7 @@ def test_other_types_give_close_scores(dtype: torch.dtype) -> None:
         return model.scores(output)
 
     expected = scores()
-    model.to(dtype)
+    in_half_precision(model, dtype, waveforms(1600))
     torch.testing.assert_close(scores(), expected, rtol=0.02, atol=0)
 
 

@@ -5,7 +5,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from detectors import assert_published_names, build, float64_weights, golden_output, in_float64, n_parameters, train, waveforms
+from detectors import (
+    assert_published_names,
+    build,
+    float64_weights,
+    golden_output,
+    in_float64,
+    in_half_precision,
+    n_parameters,
+    train,
+    waveforms,
+)
 from reference import graph_reference
 from reference.synthetic_weights import fill_outside_backbone
 from torch import nn
@@ -61,7 +71,7 @@ def test_half_precision_gives_single_precision_scores_close_by() -> None:
     model = build("rawgat_st", "--max-samples", "5000").eval()
     with torch.no_grad():
         expected = model(waveforms(5_000))
-        output = model.to(torch.bfloat16)(waveforms(5_000))
+        output = in_half_precision(model, torch.bfloat16, waveforms(5_000))(waveforms(5_000))
     assert output.dtype == torch.float32
     torch.testing.assert_close(output, expected, rtol=0.1, atol=0.1)
 

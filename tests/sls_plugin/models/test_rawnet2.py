@@ -5,7 +5,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from detectors import assert_published_names, build, float64_weights, golden_output, n_parameters, train, waveforms
+from detectors import (
+    assert_published_names,
+    build,
+    float64_weights,
+    golden_output,
+    in_half_precision,
+    n_parameters,
+    train,
+    waveforms,
+)
 from reference import graph_reference
 from reference.synthetic_weights import fill_outside_backbone
 from torch import nn
@@ -50,7 +59,7 @@ def test_half_precision_gives_single_precision_scores_close_by() -> None:
     model = build("rawnet2").eval()
     with torch.no_grad():
         expected = model(waveforms(8_000))
-        output = model.to(torch.bfloat16)(waveforms(8_000))
+        output = in_half_precision(model, torch.bfloat16, waveforms(8_000))(waveforms(8_000))
     assert output.dtype == torch.float32
     torch.testing.assert_close(output, expected, rtol=0.1, atol=0.1)
 

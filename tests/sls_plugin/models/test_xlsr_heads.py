@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from detectors import build, train, waveforms
+from detectors import build, in_half_precision, train, waveforms
 from fairseq.models import ARCH_MODEL_NAME_REGISTRY, ARCH_MODEL_REGISTRY, MODEL_DATACLASS_REGISTRY
 from omegaconf import DictConfig, OmegaConf
 from reference.synthetic_weights import fill_outside_backbone
@@ -72,7 +72,7 @@ def test_half_precision_gives_single_precision_scores_close_by(dtype: torch.dtyp
     model = untouched(arch)
     with torch.no_grad():
         expected = model(waveforms(8_000))
-        output = model.to(dtype)(waveforms(8_000))
+        output = in_half_precision(model, dtype, waveforms(8_000))(waveforms(8_000))
     assert output.dtype == torch.float32
     torch.testing.assert_close(output, expected, rtol=0.1, atol=0.1)
 

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from detectors import in_half_precision
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -93,7 +94,7 @@ def test_half_precision_gives_single_precision_logits_close_by(dtype: torch.dtyp
     model = detector(normalize=True).eval()
     with torch.no_grad():
         expected = model(waveforms())
-        output = model.to(dtype)(waveforms())
+        output = in_half_precision(model, dtype, waveforms())(waveforms())
     assert output.dtype == torch.float32
     torch.testing.assert_close(output, expected, rtol=0.1, atol=0.1)
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from detectors import backbone, build, waveforms, write_detector
+from detectors import backbone, build, in_half_precision, waveforms, write_detector
 from fairseq.models import build_model
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
@@ -115,7 +115,8 @@ def test_its_weights_are_packed_by_itself(head: str, toy_checkpoint: Path, monke
 def test_half_precision_gives_single_precision_outputs_close_by(head: str, toy_checkpoint: Path) -> None:
     model = detector(head, toy_checkpoint, "--normalize").eval()
     with torch.no_grad():
-        expected, output = model(waveforms(N_SAMPLES)), model.to(torch.bfloat16)(waveforms(N_SAMPLES))
+        expected = model(waveforms(N_SAMPLES))
+        output = in_half_precision(model, torch.bfloat16, waveforms(N_SAMPLES))(waveforms(N_SAMPLES))
     assert output.dtype == torch.float32
     torch.testing.assert_close(output, expected, rtol=0.2, atol=0.2)
 

@@ -31,7 +31,10 @@ class Reader:
 
 @dataclass(frozen=True)
 class ResultTable:
-    """The official table of results: a row per attack or vocoder, a column per codec, named by facts of the trials."""
+    """The official table of results: a row per attack or vocoder, a column per codec, named by facts of the trials.
+
+    Without names of rows and columns it has those of the trials; a trial that was not coded is in the column "none".
+    """
 
     row_fact: str
     rows: Sequence[str]

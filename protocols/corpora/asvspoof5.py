@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from protocols.columns import named_columns, parse_columns, parse_table, read_columns
-from protocols.corpus import Corpus, KeyLayout, Reader, Track
+from protocols.corpus import Corpus, KeyLayout, Reader, ResultTable, Track
 from protocols.files import read_lines
 from protocols.published import Download, Part, PublishedCount, zenodo_file
 from protocols.recordings import with_line_numbers, with_recordings
@@ -66,6 +66,7 @@ CORPUS = Corpus(
         read_key,
         "ASVspoof5.{dev,eval}.track_1.tsv, or a key with a header `filename cm-label`",
         phase_from_id=True,
+        table=ResultTable("attack", (), "codec", ()),  # dev and eval have other attacks
     ),
     counts={  # the README of the corpus
         "ASVspoof5.train.tsv": PublishedCount(18_797, 163_560, "flac_T_*.tar", 5),

@@ -62,13 +62,23 @@ def per_condition(scored: ScoredTrials) -> dict[str, GroupResult]:
 
 
 def official_table(scored: ScoredTrials) -> OfficialTable | None:
-    """The organisers' table of results, such as attack x codec of ASVspoof 2021 LA; None where there is none."""
+    """The organisers' table of results, such as attack x codec of ASVspoof 2021 LA; None where there is none.
+
+    None also where the keys do not say what its rows are, as the key of ASVspoof 5 with two columns.
+    """
     keys = scored.keys
     layout = find_corpus(keys.corpus).keys.table
     if layout is None:
         return None
+    row_words, column_words = scored.facts(layout.row_fact), scored.facts(layout.column_fact)
     rows, columns = layout.rows, layout.columns
-    row, column = _codes(scored.facts(layout.row_fact), rows), _codes(scored.facts(layout.column_fact), columns)
+    if not rows:
+        column_words = [word or NO_CODEC for word in column_words]
+        rows = sorted({word for word, is_bonafide in zip(row_words, scored.is_bonafide, strict=True) if not is_bonafide} - {""})
+        columns = sorted({*column_words}, key=lambda word: (word != NO_CODEC, word))
+        if not rows:
+            return None
+    row, column = _codes(row_words, rows), _codes(column_words, columns)
     n_outside = int(((row < 0) & ~scored.is_bonafide | (column < 0)).sum())
     cells = (scored.scores, scored.is_bonafide, row, column)
     names, size = ((*rows, "pooled"), (*columns, "pooled")), (len(rows), len(columns))

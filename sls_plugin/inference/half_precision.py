@@ -1,7 +1,8 @@
 """Half precision, checked against float32 on the first clips of a run.
 
 Some processors compute some operations wrongly in half precision: with torch 2.13 a CPU with AMX is off by as much as the
-result itself in bfloat16 convolutions of few channels and long kernels. The scores would be wrong without any sign of it.
+result itself, and not twice the same, in bfloat16 convolutions of few channels and long kernels. The scores would be wrong
+without any sign of it.
 """
 
 import logging

@@ -1,7 +1,8 @@
 """The streams of a sound file: where each begins, and whether its header gives its length.
 
 Files that were joined hold several streams, one after the other, of which decoders read the first. An MP3 file has no length
-unless its first frame counts the others; libsndfile then takes an estimate for the end.
+unless its first frame counts the others; libsndfile then takes an estimate for the end. Where a header counts too little,
+libsndfile stops there.
 """
 
 import mmap
@@ -15,6 +16,13 @@ from pathlib import Path
 Bytes = bytes | mmap.mmap
 
 _FLAC_START = re.compile(rb"fLaC[\x00\x80]\x00\x00\x22")  # followed by its STREAMINFO
+_STREAMINFO, _AFTER_COUNT = 8, 26  # bytes from the start of a stream to its STREAMINFO, and to the end of the count in it
+_COUNTS = 2**36  # of samples
+_LARGEST_FLAC_FRAME = 2**20  # bytes: 65,535 samples of 8 channels and 16 bits
+_LONGEST_FLAC_HEADER = 16  # bytes
+# By the codes of a frame header: the samples of the frame, or the bytes after its coded number that hold them; those of the rate.
+_BLOCK_SIZES = {1: 192} | {code: 576 << code - 2 for code in range(2, 6)} | {code: 256 << code - 8 for code in range(8, 16)}
+_SIZE_BYTES, _RATE_BYTES = {6: 1, 7: 2}, {12: 1, 13: 2, 14: 2}
 _OGG_PAGE = re.compile(rb"OggS\x00([\x00-\x07])")
 _FIRST_PAGE = 2  # flag of the first page of a stream
 _MPEG_SYNC = re.compile(rb"\xff[\xe2\xe3\xf2\xf3\xfa\xfb]")  # of layer III: MPEG 2.5, 2 and 1
@@ -30,11 +38,15 @@ _MPEG_HEADER = 48  # bytes at most from the start of a frame to the end of this 
 
 @dataclass(frozen=True)
 class Stream:
-    """A part of a file that decodes by itself, from byte `start` to `end`; `has_length`: its header gives its length."""
+    """A part of a file that decodes by itself, from byte `start` to `end`; `has_length`: its header gives its length.
+
+    `header` are bytes to put before it.
+    """
 
     start: int
     end: int
     has_length: bool = True
+    header: bytes = b""
 
 
 def streams_of(path: str | Path, kind: str) -> list[Stream]:
@@ -47,7 +59,61 @@ def streams_of(path: str | Path, kind: str) -> list[Stream]:
 
 
 def _flac(data: Bytes) -> list[Stream]:
-    return _between([match.start() for match in _FLAC_START.finditer(data)], len(data))
+    streams = _between([match.start() for match in _FLAC_START.finditer(data)], len(data))
+    return [_without_low_count(data, stream) for stream in streams]
+
+
+def _without_low_count(data: Bytes, stream: Stream) -> Stream:
+    """The stream; where its header counts fewer samples than there are, with a count of 0, "unknown"."""
+    start = _FLAC_START.search(data, stream.start, stream.end)
+    if start is None:
+        return stream
+    info = data[start.start() + _STREAMINFO : start.start() + _AFTER_COUNT]
+    block, count = int.from_bytes(info[2:4], "big"), int.from_bytes(info[13:18], "big") % _COUNTS
+    if count == 0 or _last_sample(data, start.start() + _AFTER_COUNT, stream.end, block) <= count:
+        return stream
+    unknown = bytes([info[13] & 0xF0, 0, 0, 0, 0])  # the upper half of this byte belongs to the bits per sample
+    border = start.start() + _AFTER_COUNT
+    return Stream(border, stream.end, has_length=False, header=data[stream.start : border - len(unknown)] + unknown)
+
+
+def _last_sample(data: Bytes, begin: int, end: int, block: int) -> int:
+    """The number of samples up to the end of the last FLAC frame; 0 where no frame is found near the end."""
+    position = end
+    while (position := data.rfind(b"\xff", max(begin, end - _LARGEST_FLAC_FRAME), position)) >= 0:
+        if n_samples := _frame_end(data[position : position + _LONGEST_FLAC_HEADER], block):
+            return n_samples
+    return 0
+
+
+def _frame_end(header: bytes, block: int) -> int:
+    """The number of samples up to the end of the FLAC frame with this header; 0 if it is none (RFC 9639, section 9.1).
+
+    All frames but the last have `block` samples, unless the header says that they vary.
+    """
+    if len(header) < 6 or header[1] & 0xFE != 0xF8 or header[3] & 1:
+        return 0
+    n_ones = 8 - (header[4] ^ 0xFF).bit_length()  # leading ones: the bytes of the coded number, but none for one byte
+    number, n_bytes = header[4] & (0x7F >> n_ones), max(1, n_ones)
+    for byte in header[5 : 4 + n_bytes]:
+        number = number << 6 | byte & 0x3F
+    size_code, rate_code = header[2] >> 4, header[2] & 15
+    after_size = 4 + n_bytes + _SIZE_BYTES.get(size_code, 0)
+    length = after_size + _RATE_BYTES.get(rate_code, 0)
+    if len(header) <= length or _crc8(header[:length]) != header[length]:
+        return 0
+    n_samples = _BLOCK_SIZES.get(size_code) or int.from_bytes(header[4 + n_bytes : after_size], "big") + 1
+    return (number if header[1] & 1 else number * block) + n_samples
+
+
+def _crc8(data: bytes) -> int:
+    """The checksum of FLAC frame headers, of the polynomial x^8 + x^2 + x + 1."""
+    crc = 0
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = (crc << 1 ^ (0x07 if crc & 0x80 else 0)) & 0xFF
+    return crc
 
 
 def _ogg(data: Bytes) -> list[Stream]:

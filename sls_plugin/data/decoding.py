@@ -129,8 +129,8 @@ def _piece(path: Path, stream: Stream) -> Iterator[io.BytesIO | int]:
     """One stream of a file. Through a pipe libsndfile reads MPEG frames to the last, and does not estimate how many there are."""
     with open(path, "rb") as file:
         file.seek(stream.start)
-        if stream.has_length:
-            yield io.BytesIO(file.read(stream.end - stream.start))
+        if stream.has_length or stream.header:
+            yield io.BytesIO(stream.header + file.read(stream.end - stream.start))
             return
         reader, writer = os.pipe()
         feeder = threading.Thread(target=_feed, args=(file, writer), daemon=True)

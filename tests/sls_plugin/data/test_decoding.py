@@ -149,6 +149,28 @@ def test_a_flac_whose_header_has_no_length_is_heard_to_its_end(tmp_path: Path) -
     assert n_frames(path) == 0
 
 
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24"])
+@pytest.mark.parametrize("share", [0.02, 0.5, 0.97])
+def test_a_flac_whose_header_counts_too_little_is_heard_to_its_end(tmp_path: Path, share: float, subtype: str) -> None:
+    path = write(tmp_path / "a.flac", sweep(), subtype=subtype)
+    whole = read_audio(path)
+    assert n_frames(path) == SECONDS * 16_000
+    with_flac_length(path, int(share * SECONDS * soundfile.info(path).samplerate))
+    np.testing.assert_array_equal(read_audio(path), whole)
+    assert n_frames(path) == 0
+    joined = tmp_path / "joined.flac"
+    joined.write_bytes(2 * path.read_bytes())
+    np.testing.assert_array_equal(read_audio(joined), np.tile(whole, 2))
+
+
+def test_a_sound_flac_keeps_its_length(tmp_path: Path) -> None:
+    """Noise, in which bytes look like the start of a frame here and there, of many lengths."""
+    for number in range(40):
+        noise = np.random.default_rng(number).uniform(-1, 1, 4_000 + 997 * number)
+        path = write(tmp_path / "a.flac", noise)
+        assert [stream.has_length for stream in streams_of(path, "FLAC")] == [True]
+
+
 def with_flac_length(path: Path, n_samples: int) -> Path:
     """The 36 bits of STREAMINFO that hold the number of samples (RFC 9639, section 8.2)."""
     content, (high, low) = bytearray(path.read_bytes()), divmod(n_samples, 2**32)

@@ -80,7 +80,7 @@ cat <<EOF
 
 An EER of 5 % means: at the threshold where both errors are equal, 5 of 100 spoofed recordings pass as bona fide, and 5 of 100 bona fide
 ones are rejected. Rounding decides the course of so short a training: on the synthetic corpus, runs on several processors ended between
-4.2 and 7.5 %. Open the report in a browser.
+4.2 and 11.7 %. Open the report in a browser.
 
 $note
   checkpoint  $out/checkpoints/checkpoint_best.pt

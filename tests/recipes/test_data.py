@@ -518,7 +518,7 @@ def encrypted() -> bytes:
 CHANGED = {
     "a.tar.gz": [
         (tar({"../outside": b"x"}), "../outside leads out of the folder"),
-        (tar({"/tmp/outside": b"x"}), "/tmp/outside leads out of the folder"),
+        (tar({"/elsewhere/outside": b"x"}), "/elsewhere/outside leads out of the folder"),
         (tar({"b.tar.gz.unpacked": b""}), "b.tar.gz.unpacked has a name that marks the state of a download"),
         (tar({"./b.tar.gz.unpacked/": b""}), "has a name that marks"),
         (tar({"b.tar.gz.part": b""}), "has a name that marks"),
@@ -532,7 +532,7 @@ CHANGED = {
     ],
     "a.zip": [
         (zipped({"../outside": b"x"}), "../outside leads out of the folder"),
-        (zipped({"/tmp/outside": b"x"}), "/tmp/outside leads out of the folder"),
+        (zipped({"/elsewhere/outside": b"x"}), "/elsewhere/outside leads out of the folder"),
         (zipped({"..\\outside": b"x"}), "leads out of the folder"),
         (zipped({"B.ZIP.UNPACKED": b"x"}), "has a name that marks"),
         (zip_link(), "a is neither a file nor a folder"),

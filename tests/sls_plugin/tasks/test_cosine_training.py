@@ -7,14 +7,12 @@ import pytest
 import torch
 from commands import PLUGIN, RECIPE, column, fairseq, logged
 from torch import Tensor, nn
+from ways_to_score import ways_to_score
 
-import sls_plugin
 from fairseq_ckpt.__main__ import main as checkpoints
 from protocols import read_manifest
-from sls_plugin.__main__ import main
 from sls_plugin.data.clip_dataset import ClipDataset
 from sls_plugin.inference.load import load_detector
-from sls_plugin.scores.score_file import read_scores
 
 OUTPUT_LAYERS = {"oc_softmax": "one_class", "am_softmax": "cosine"}
 
@@ -54,7 +52,7 @@ def test_losses_accuracy_and_eer_are_logged(trained: tuple[Path, list[dict]]) ->
 
 
 def test_the_score_is_the_cosine_of_the_trained_direction(
-    trained: tuple[Path, list[dict]], data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    trained: tuple[Path, list[dict]], data: Path, tmp_path: Path
 ) -> None:
     """By `fairseq-generate`, `sls score`, from Python, and by an exported file."""
     path, _ = trained
@@ -63,21 +61,8 @@ def test_the_score_is_the_cosine_of_the_trained_direction(
     assert max(expected) <= 1
     assert np.std(expected) > 1e-3
 
-    generate = ("--path", str(path), "--gen-subset", "eval", "--batch-size", "4", "--results-path", str(tmp_path), "--cpu")
-    fairseq("generate", str(data), *PLUGIN, *generate)
-    assert list(read_scores(tmp_path / "scores-eval.txt").values()) == pytest.approx(expected, abs=1e-6)
-
-    assert main(["score", str(path), str(data / "eval.tsv"), "--output", str(tmp_path / "scores.txt")]) == 0
-    assert list(read_scores(tmp_path / "scores.txt").values()) == pytest.approx(expected, abs=1e-6)
-
-    detector = sls_plugin.load(path)
-    assert [score for _, score in detector.score_many(data / "eval.tsv")] == pytest.approx(expected, abs=1e-6)
-
-    pytest.importorskip("onnxruntime", reason="exported detectors need the packages of the extra `onnx`")
-    pytest.importorskip("onnxscript", reason="exporting needs the packages of the extra `onnx`")
-    assert main(["export", str(path), str(tmp_path / "detector.onnx")]) == 0
-    exported = sls_plugin.load(tmp_path / "detector.onnx")
-    assert [score for _, score in exported.score_many(data / "eval.tsv")] == pytest.approx(expected, abs=1e-4)
+    for scores, tolerance in zip(ways_to_score(path, data, tmp_path), (1e-6, 1e-6, 1e-6, 1e-4), strict=True):
+        assert scores == pytest.approx(expected, abs=tolerance)
 
 
 def test_its_checkpoint_is_validated_and_trained_further(trained: tuple[Path, list[dict]], data: Path, backbone: Path) -> None:

@@ -5,14 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from commands import PLUGIN, RECIPE, column, fairseq, logged
+from commands import RECIPE, column, fairseq, logged
+from ways_to_score import ways_to_score
 
-import sls_plugin
 from fairseq_ckpt import CheckpointError
-from sls_plugin.__main__ import main
 from sls_plugin.inference.load import load_detector
 from sls_plugin.modules.lora import adapters
-from sls_plugin.scores.score_file import read_scores
 
 LORA = ("--lora-rank", "2")
 
@@ -43,21 +41,12 @@ def test_the_backbone_stays_as_pretrained(trained: Path, backbone: Path) -> None
 
 def test_every_way_to_score_gives_the_same(trained: Path, data: Path, tmp_path: Path) -> None:
     """`fairseq-generate` computes with the adapters, the others with merged weights."""
-    generate = ("--path", str(trained), "--gen-subset", "eval", "--batch-size", "4", "--results-path", str(tmp_path), "--cpu")
-    fairseq("generate", str(data), *PLUGIN, *generate)
-    expected = list(read_scores(tmp_path / "scores-eval.txt").values())
-    assert np.std(expected) > 1e-3
     assert not list(adapters(load_detector(trained).model))
-    assert main(["score", str(trained), str(data / "eval.tsv"), "--output", str(tmp_path / "scores.txt")]) == 0
-    assert list(read_scores(tmp_path / "scores.txt").values()) == pytest.approx(expected, abs=1e-5)
-    detector = sls_plugin.load(trained)
-    assert [score for _, score in detector.score_many(data / "eval.tsv")] == pytest.approx(expected, abs=1e-5)
-
-    pytest.importorskip("onnxruntime", reason="exported detectors need the packages of the extra `onnx`")
-    pytest.importorskip("onnxscript", reason="exporting needs the packages of the extra `onnx`")
-    assert main(["export", str(trained), str(tmp_path / "detector.onnx")]) == 0
-    exported = sls_plugin.load(tmp_path / "detector.onnx")
-    assert [score for _, score in exported.score_many(data / "eval.tsv")] == pytest.approx(expected, abs=1e-4)
+    others = ways_to_score(trained, data, tmp_path)
+    expected = next(others)
+    assert np.std(expected) > 1e-3
+    for scores, tolerance in zip(others, (1e-5, 1e-5, 1e-4), strict=True):
+        assert scores == pytest.approx(expected, abs=tolerance)
 
 
 def test_a_resumed_training_is_one_that_never_stopped(trained: Path, data: Path, backbone: Path, tmp_path: Path) -> None:
